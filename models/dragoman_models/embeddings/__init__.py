@@ -1,0 +1,1 @@
+"""Word vectors: lookup, similarity, nearest neighbours, analogies and their evaluation."""
