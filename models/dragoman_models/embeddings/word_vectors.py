@@ -1,0 +1,424 @@
+"""Word vectors that answer questions: embed, similarity, nearest words and analogies.
+
+Every method takes many items and answers each by a value or by the error of that item alone; only
+options that are wrong for all of them fail the call.
+"""
+
+import enum
+import math
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeAlias, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dragoman_models.embeddings.cosine_index import (
+    CosineIndex,
+    CosMulRule,
+    Float32Matrix,
+    Float64Array,
+    TopRows,
+    unit_vector,
+)
+from dragoman_models.errors import (
+    DragomanError,
+    FieldViolation,
+    InvalidInputError,
+    UnknownWordError,
+)
+from dragoman_models.vocabulary import Vocabulary
+
+LONGEST_WORD = 1_000
+_COS_MUL_BATCH = 16
+
+Item = TypeVar("Item")
+Answer = TypeVar("Answer")
+
+
+class WordLookup(enum.Enum):
+    """How a word is found in the vocabulary."""
+
+    CASE_FALLBACK = "case-fallback"  # as written; if the vocabulary lacks it, in lowercase
+    EXACT = "exact"  # only as written
+
+
+class WordMatch(enum.Enum):
+    """How a word was found."""
+
+    EXACT = "exact"
+    IGNORING_CASE = "ignoring-case"
+
+
+class AnalogyMethod(enum.Enum):
+    """How a candidate d is scored for a : b :: c : d, all vectors scaled to length 1 first."""
+
+    THREE_COS_ADD = "3cosadd"  # cos(d, b - a + c): Mikolov et al. 2013; Levy and Goldberg 2014
+    THREE_COS_MUL = "3cosmul"  # cos'(d, b) cos'(d, c) / (cos'(d, a) + 0.001): Levy and Goldberg
+
+
+@dataclass(frozen=True, kw_only=True)
+class ResolvedWord:
+    """The entry of the vocabulary that stands for a word of the question."""
+
+    query: str  # the word as it was asked
+    matched_word: str  # the entry
+    match: WordMatch
+    rank: int  # by frequency, from 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class EmbeddedWord:
+    """A word with its vector, (D,) in float32."""
+
+    word: ResolvedWord
+    vector: NDArray[np.float32]
+
+
+@dataclass(frozen=True, kw_only=True)
+class WordSimilarity:
+    """The cosine of two words' vectors, from -1 to 1."""
+
+    first: ResolvedWord
+    second: ResolvedWord
+    cosine: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class WeightedWord:
+    """One term of a weighted sum of words."""
+
+    word: str
+    weight: float = 1.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class WeightedWords:
+    """A query that is a weighted sum of words' vectors, each scaled to length 1 first."""
+
+    words: tuple[WeightedWord, ...]
+
+
+# A word, a vector (D,), or a weighted sum of words.
+NearestQuery: TypeAlias = "str | NDArray[Any] | WeightedWords"
+
+
+@dataclass(frozen=True, kw_only=True)
+class AnalogyQuestion:
+    """a is to b as c is to ...: man, king, woman gives queen."""
+
+    a: str
+    b: str
+    c: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class SearchOptions:
+    """What is searched, and how.
+
+    `k` is from 1 to the vocabulary's size; fewer answers come back only when fewer qualify. Words
+    of the query are left out of its answers unless `include_query_words`. `excluded_words` that the
+    vocabulary lacks have no effect. `max_rank` searches only that many most frequent words.
+    """
+
+    k: int = 10
+    lookup: WordLookup = WordLookup.CASE_FALLBACK
+    include_query_words: bool = False
+    excluded_words: tuple[str, ...] = ()
+    max_rank: int | None = None
+    min_score: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Neighbor:
+    """A word near a query."""
+
+    word: str
+    score: float  # cosine, or the score of the analogy's method
+    rank: int  # by frequency, from 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class Neighbors:
+    """The answer to one query or analogy: highest score first, then the more frequent word."""
+
+    query_words: tuple[ResolvedWord, ...]  # in the query's order; empty for a vector
+    neighbors: tuple[Neighbor, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Point:
+    """What one query is after its words were found: a direction, and rows that may not answer."""
+
+    words: tuple[ResolvedWord, ...]
+    vectors: tuple[Float64Array, ...]  # unit vectors, (D,) each
+    left_out: frozenset[int]
+
+
+class WordVectors:
+    """V words, the most frequent first, and their vectors in D dimensions."""
+
+    def __init__(self, vocabulary: Vocabulary, matrix: Float32Matrix) -> None:
+        """`matrix` (V, D) holds the vector of word i in row i; it is kept, not copied.
+
+        Raises ValueError for a shape that does not fit, or for a row that is not finite.
+        """
+        if matrix.ndim != 2 or matrix.dtype != np.float32 or matrix.shape[1] == 0:
+            raise ValueError(f"vectors must be float32 (V, D), not {matrix.dtype} {matrix.shape}")
+        if len(vocabulary) != len(matrix):
+            raise ValueError(f"{len(vocabulary):,} words do not fit {len(matrix):,} vectors")
+        self.vocabulary = vocabulary
+        self.index = CosineIndex(matrix)
+
+    @property
+    def vocabulary_size(self) -> int:
+        """V, the number of words."""
+        return len(self.vocabulary)
+
+    @property
+    def dimensions(self) -> int:
+        """D, the number of components of a vector."""
+        return self.index.dimensions
+
+    def resolve(
+        self, word: str, lookup: WordLookup = WordLookup.CASE_FALLBACK, *, field: str = "word"
+    ) -> ResolvedWord:
+        """The entry for `word`: as it is written, then (CASE_FALLBACK only) in lowercase.
+
+        Raises `InvalidInputError` for `field` where the word is blank or longer than 1,000
+        characters, and `UnknownWordError`.
+        """
+        if not word.strip():
+            raise InvalidInputError.single(field, "must be a word; it is empty or blank")
+        if len(word) > LONGEST_WORD:
+            raise InvalidInputError.single(
+                field, f"has {len(word):,} characters; a word has at most {LONGEST_WORD:,}"
+            )
+        match, matched, index = WordMatch.EXACT, word, self.vocabulary.index(word)
+        if index is None and lookup is WordLookup.CASE_FALLBACK:
+            match, matched = WordMatch.IGNORING_CASE, word.lower()
+            index = self.vocabulary.index(matched)
+        if index is None:
+            raise UnknownWordError(word)
+        return ResolvedWord(query=word, matched_word=matched, match=match, rank=index + 1)
+
+    def embed(
+        self,
+        words: Sequence[str],
+        *,
+        normalize: bool = False,
+        lookup: WordLookup = WordLookup.CASE_FALLBACK,
+    ) -> list[EmbeddedWord | DragomanError]:
+        """The vector of each word, scaled to length 1 where `normalize`."""
+
+        def one(word: str) -> EmbeddedWord:
+            resolved = self.resolve(word, lookup)
+            vector = self.index.matrix[resolved.rank - 1].copy()
+            if normalize:
+                vector = self._direction(resolved, "word").astype(np.float32)
+            return EmbeddedWord(word=resolved, vector=vector)
+
+        return _each(one, words)
+
+    def similarity(
+        self, pairs: Sequence[tuple[str, str]], *, lookup: WordLookup = WordLookup.CASE_FALLBACK
+    ) -> list[WordSimilarity | DragomanError]:
+        """The cosine of each pair of words; errors name the field `first` or `second`."""
+
+        def one(pair: tuple[str, str]) -> WordSimilarity:
+            first, second = self._resolve_all(zip(("first", "second"), pair, strict=True), lookup)
+            cosine = self._direction(first, "first") @ self._direction(second, "second")
+            return WordSimilarity(
+                first=first, second=second, cosine=float(np.clip(cosine, -1.0, 1.0))
+            )
+
+        return _each(one, pairs)
+
+    def nearest(
+        self, queries: Sequence[NearestQuery], options: SearchOptions | None = None
+    ) -> list[Neighbors | DragomanError]:
+        """The words whose vectors have the greatest cosine with each query.
+
+        Raises `InvalidInputError` for options that are wrong: `k`, `max_rank`, `min_score`. An
+        item's error names the field `word`, `vector` or `weighted_words`.
+        """
+        options = options or SearchOptions()
+        self._check(options)
+        points = _each(lambda query: self._point(query, options), queries)
+        return self._answer(points, options, self._search_cosine)
+
+    def analogy(
+        self,
+        questions: Sequence[AnalogyQuestion],
+        options: SearchOptions | None = None,
+        method: AnalogyMethod = AnalogyMethod.THREE_COS_ADD,
+    ) -> list[Neighbors | DragomanError]:
+        """The words that complete "a is to b as c is to ...", the three words left out.
+
+        Raises `InvalidInputError` for wrong options; an item's error names the field `a`, `b` or
+        `c`.
+        """
+        options = options or SearchOptions()
+        self._check(options)
+        points = _each(lambda question: self._analogy_point(question, options), questions)
+        if method is AnalogyMethod.THREE_COS_MUL:
+            return self._answer(points, options, self._search_cos_mul)
+        added = _each(_three_cos_add, points)
+        return self._answer(added, options, self._search_cosine)
+
+    def _check(self, options: SearchOptions) -> None:
+        wrong: list[FieldViolation] = []
+        if not 1 <= options.k <= self.vocabulary_size:
+            limits = f"1 to {self.vocabulary_size:,}, the vocabulary's size"
+            wrong.append(FieldViolation(field="k", description=f"is {options.k}; give {limits}"))
+        if options.max_rank is not None and options.max_rank < 1:
+            text = f"is {options.max_rank}; give at least 1, or leave it out to search all words"
+            wrong.append(FieldViolation(field="max_rank", description=text))
+        if options.min_score is not None and not math.isfinite(options.min_score):
+            text = f"is {options.min_score}; give a finite number"
+            wrong.append(FieldViolation(field="min_score", description=text))
+        if wrong:
+            raise InvalidInputError(wrong)
+
+    def _direction(self, word: ResolvedWord, field: str) -> Float64Array:
+        row = word.rank - 1
+        if self.index.norms[row] == 0:
+            raise InvalidInputError.single(
+                field, f"the vector of {word.matched_word!r} is all zeros: it has no direction"
+            )
+        direction: Float64Array = self.index.unit_rows(np.array([row]))[0]
+        return direction
+
+    def _resolve_all(
+        self, fields: Iterable[tuple[str, str]], lookup: WordLookup
+    ) -> list[ResolvedWord]:
+        return [self.resolve(word, lookup, field=field) for field, word in fields]
+
+    def _point(self, query: NearestQuery, options: SearchOptions) -> _Point:
+        if isinstance(query, str):
+            word = self.resolve(query, options.lookup)
+            return self._point_of([word], [self._direction(word, "word")], options)
+        if isinstance(query, WeightedWords):
+            return self._weighted_point(query, options)
+        return self._point_of([], [self._checked_vector(query)], options)
+
+    def _weighted_point(self, query: WeightedWords, options: SearchOptions) -> _Point:
+        if not query.words:
+            raise InvalidInputError.single("weighted_words.words", "is empty; give a word")
+        words: list[ResolvedWord] = []
+        total = np.zeros(self.dimensions)
+        for position, term in enumerate(query.words):
+            field = f"weighted_words.words[{position}]"
+            if not math.isfinite(term.weight):
+                raise InvalidInputError.single(
+                    f"{field}.weight", f"is {term.weight}; give a finite number"
+                )
+            words.append(self.resolve(term.word, options.lookup, field=f"{field}.word"))
+            total += term.weight * self._direction(words[-1], f"{field}.word")
+        if not np.isfinite(total).all() or not total.any():
+            raise InvalidInputError.single(
+                "weighted_words", "the weighted sum is all zeros or overflows: change the weights"
+            )
+        return self._point_of(words, [unit_vector(total)], options)
+
+    def _analogy_point(self, question: AnalogyQuestion, options: SearchOptions) -> _Point:
+        fields = [("a", question.a), ("b", question.b), ("c", question.c)]
+        words = self._resolve_all(fields, options.lookup)
+        directions = [self._direction(w, f) for w, (f, _) in zip(words, fields, strict=True)]
+        return self._point_of(words, directions, options)
+
+    def _point_of(
+        self, words: list[ResolvedWord], vectors: list[Float64Array], options: SearchOptions
+    ) -> _Point:
+        names = set(options.excluded_words)
+        if not options.include_query_words:
+            names.update(word.query for word in words)
+            names.update(word.matched_word for word in words)
+        if options.lookup is WordLookup.CASE_FALLBACK:
+            names |= {name.lower() for name in names}
+        rows = (self.vocabulary.index(name) for name in names)
+        left_out = frozenset(row for row in rows if row is not None)
+        return _Point(words=tuple(words), vectors=tuple(vectors), left_out=left_out)
+
+    def _checked_vector(self, vector: NDArray[Any]) -> Float64Array:
+        if vector.shape != (self.dimensions,):
+            raise InvalidInputError.single(
+                "vector", f"has shape {vector.shape}; give {self.dimensions} components"
+            )
+        if not np.isfinite(vector).all():
+            raise InvalidInputError.single("vector", "holds NaN or infinity; give finite numbers")
+        if not vector.any():
+            raise InvalidInputError.single("vector", "is all zeros: it has no direction")
+        return unit_vector(vector)
+
+    def _answer(
+        self,
+        points: Sequence[_Point | DragomanError],
+        options: SearchOptions,
+        search: Callable[[list[_Point], int, SearchOptions], list[TopRows]],
+    ) -> list[Neighbors | DragomanError]:
+        """Search for all points at once, leaving the errors where they are."""
+        good = [point for point in points if isinstance(point, _Point)]
+        most_left_out = max((len(point.left_out) for point in good), default=0)
+        found = iter(search(good, options.k + most_left_out, options))
+        answers: list[Neighbors | DragomanError] = []
+        for point in points:
+            if isinstance(point, _Point):
+                answers.append(self._neighbors(point, next(found), options.k))
+            else:
+                answers.append(point)
+        return answers
+
+    def _search_cosine(self, points: list[_Point], k: int, options: SearchOptions) -> list[TopRows]:
+        if not points:
+            return []
+        queries = np.stack([point.vectors[0] for point in points])  # (B, D)
+        return self.index.nearest(queries, k=k, row_limit=options.max_rank, floor=_floor(options))
+
+    def _search_cos_mul(
+        self, points: list[_Point], k: int, options: SearchOptions
+    ) -> list[TopRows]:
+        found: list[TopRows] = []
+        for start in range(0, len(points), _COS_MUL_BATCH):
+            batch = points[start : start + _COS_MUL_BATCH]
+            a, b, c = (np.stack([point.vectors[i] for point in batch]) for i in range(3))
+            rule = CosMulRule(self.index, a, b, c)
+            found += self.index.search(rule, k=k, row_limit=options.max_rank, floor=_floor(options))
+        return found
+
+    def _neighbors(self, point: _Point, found: TopRows, k: int) -> Neighbors:
+        rows = zip(found.indices.tolist(), found.scores.tolist(), strict=True)
+        kept = [(row, score) for row, score in rows if row not in point.left_out][:k]
+        return Neighbors(
+            query_words=point.words,
+            neighbors=tuple(
+                Neighbor(word=self.vocabulary[row], score=score, rank=row + 1)
+                for row, score in kept
+            ),
+        )
+
+
+def _floor(options: SearchOptions) -> float:
+    return -math.inf if options.min_score is None else options.min_score
+
+
+def _three_cos_add(point: _Point | DragomanError) -> _Point:
+    """The point b - a + c of an analogy."""
+    if isinstance(point, DragomanError):
+        raise point
+    a, b, c = point.vectors
+    target = b - a + c
+    if not target.any():
+        raise InvalidInputError.single("c", "b - a + c is all zeros: it has no direction")
+    return _Point(words=point.words, vectors=(unit_vector(target),), left_out=point.left_out)
+
+
+def _each(answer: Callable[[Item], Answer], items: Iterable[Item]) -> list[Answer | DragomanError]:
+    """The answer to each item, or the error that it alone met."""
+    answers: list[Answer | DragomanError] = []
+    for item in items:
+        try:
+            answers.append(answer(item))
+        except DragomanError as error:
+            answers.append(error)
+    return answers

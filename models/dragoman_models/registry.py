@@ -1,0 +1,31 @@
+"""The model families, in one explicit tuple: the one place where a new family is named."""
+
+from dragoman_models.bundle import Bundle
+from dragoman_models.embeddings.family import WordVectorsFamily
+from dragoman_models.errors import BundleError, NotFoundError, quoted
+from dragoman_models.family import ModelFamily
+
+FAMILIES: tuple[ModelFamily[object], ...] = (
+    WordVectorsFamily(),
+    # The translation family's entry, TranslationFamily(), stands here.
+)
+
+
+def family_named(name: str) -> ModelFamily[object]:
+    """The family of this name; raises `NotFoundError` (resource type "family") otherwise."""
+    for family in FAMILIES:
+        if family.name == name:
+            return family
+    known = ", ".join(family.name for family in FAMILIES)
+    raise NotFoundError(
+        "family", name, f"no model family is named {quoted(name)}; the families are: {known}"
+    )
+
+
+def load_model(bundle: Bundle) -> object:
+    """The model in `bundle`, loaded by its family; raises `BundleError` with the reason."""
+    try:
+        family = family_named(bundle.family)
+    except NotFoundError as error:
+        raise BundleError(bundle.path, f"config.json: {error.description}") from error
+    return family.load(bundle)
