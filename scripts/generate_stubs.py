@@ -1,9 +1,9 @@
-"""Generates the Python stubs beside the .proto files, or checks that they are what would be generated.
+"""Generates the Python stubs beside the .proto files, or checks that they are up to date.
 
     python scripts/generate_stubs.py            write the stubs
-    python scripts/generate_stubs.py --check    write nothing; exit code 1 if a stub is not up to date
+    python scripts/generate_stubs.py --check    write nothing; exit code 1 where one is outdated
 
-The generators are pinned in constraints.txt: grpcio-tools for the code, mypy-protobuf for the types.
+The generators are pinned in constraints.txt: grpcio-tools for code, mypy-protobuf for types.
 """
 
 from __future__ import annotations
@@ -17,10 +17,9 @@ import sysconfig
 import tempfile
 from pathlib import Path
 
-from google.rpc import status_pb2
-
 REPOSITORY = Path(__file__).resolve().parent.parent
 PROTO_ROOT = REPOSITORY / "proto"
+GOOGLEAPIS = REPOSITORY / "third_party" / "googleapis"
 PACKAGE = Path("dragoman", "v1")
 STUB_PATTERNS = ("*_pb2.py", "*_pb2.pyi", "*_pb2_grpc.py", "*_pb2_grpc.pyi")
 
@@ -42,18 +41,13 @@ def generate(output: Path) -> None:
 
 
 def _run_protoc(protos: list[Path], *outputs: str) -> None:
-    include = (f"-I{folder}" for folder in (PROTO_ROOT, _googleapis()))
+    include = (f"-I{folder}" for folder in (PROTO_ROOT, GOOGLEAPIS))
     command = [sys.executable, "-m", "grpc_tools.protoc", *include, *outputs, *map(str, protos)]
     # The plugins are console scripts of this environment, which need not be on the PATH.
     path = os.pathsep.join([sysconfig.get_path("scripts"), os.environ.get("PATH", "")])
     finished = subprocess.run(command, env={**os.environ, "PATH": path}, check=False)
     if finished.returncode != 0:
         raise SystemExit(finished.returncode)
-
-
-def _googleapis() -> Path:
-    """The folder under which googleapis-common-protos keeps ``google/rpc/status.proto``."""
-    return Path(status_pb2.__file__).parents[2]
 
 
 def stubs(root: Path) -> dict[str, bytes]:

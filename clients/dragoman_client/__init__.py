@@ -1,0 +1,1 @@
+"""The Dragoman client for Python, and the `dragoman` command."""

@@ -1,0 +1,1 @@
+"""The Dragoman server: proto in, model call, proto out; it computes nothing itself."""
