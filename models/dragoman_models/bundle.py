@@ -207,7 +207,7 @@ def _new_folder(folder: Path) -> Iterator[Path]:
         folder.parent.mkdir(parents=True, exist_ok=True)
         temporary.mkdir()
         yield temporary
-        os.rename(temporary, folder)
+        temporary.rename(folder)
     except BaseException:
         shutil.rmtree(temporary, ignore_errors=True)
         for parent in made:

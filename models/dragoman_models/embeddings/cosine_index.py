@@ -17,8 +17,9 @@ Float64Array: TypeAlias = NDArray[np.float64]
 Indices: TypeAlias = NDArray[np.int64]
 
 _SMALLEST_NORM, _LARGEST_NORM = 1e-12, 1e12
-# Scores held at once: few enough to stay in the second-level cache while they are compared.
-_SCORES_PER_BLOCK = 1 << 19
+# Few enough scores at once to stay in the second-level cache while they are compared.
+_SCORES_PER_BLOCK = 1 << 18
+_ROWS_PER_BLOCK = 1 << 14
 _QUERIES_PER_BATCH = 64
 _ROWS_PER_CONVERSION = 1 << 14
 _COS_MUL_EPSILON = 0.001
@@ -91,7 +92,7 @@ class CosineIndex:
         `floor`. Fewer come back where fewer qualify."""
         row_count = self.size if row_limit is None else min(row_limit, self.size)
         scan = _Scan(rule, k=k, floor=floor)
-        block = max(1, _SCORES_PER_BLOCK // max(1, rule.query_count))
+        block = min(_ROWS_PER_BLOCK, max(1, _SCORES_PER_BLOCK // max(1, rule.query_count)))
         for start in range(0, row_count, block):
             stop = min(start + block, row_count)
             scan.add(start, rule.scan(start, stop))
@@ -182,13 +183,16 @@ class _Scan:
     def __init__(self, rule: ScoringRule, *, k: int, floor: float) -> None:
         self._k = k
         self._slack = 2 * rule.tolerance
-        lowest = float(np.finfo(np.float32).min)
+        lowest = float(np.finfo(np.float32).min) / 2
         self._floors = np.full(rule.query_count, max(floor - self._slack, lowest))
         self._rows: list[Indices] = [np.empty(0, np.int64)] * rule.query_count
         self._scores: list[NDArray[Any]] = [np.empty(0, np.float32)] * rule.query_count
 
     def add(self, start: int, scores: NDArray[Any]) -> None:
         """Take the scores (B, n) of the rows from `start` on."""
+        if start == 0 and scores.shape[1] > self._k:
+            kth_best = _kth_best(scores, self._k)  # (B,)
+            self._floors = np.maximum(self._floors, kth_best - self._slack)
         # Floors in the scores' own type, or the comparison would widen the whole block.
         floors = np.nextafter(self._floors.astype(scores.dtype), -np.inf, dtype=scores.dtype)
         possible = scores >= floors[:, None]
@@ -197,14 +201,21 @@ class _Scan:
             rows = np.concatenate([self._rows[query], columns + start])
             values = np.concatenate([self._scores[query], scores[query, columns]])
             if len(rows) > self._k:
-                kth_best = np.partition(values, len(values) - self._k)[len(values) - self._k]
-                self._floors[query] = max(self._floors[query], float(kth_best) - self._slack)
+                floor = float(_kth_best(values, self._k)) - self._slack
+                self._floors[query] = max(self._floors[query], floor)
                 keep = values >= self._floors[query]
                 rows, values = rows[keep], values[keep]
             self._rows[query], self._scores[query] = rows, values
 
     def candidates(self, query: int) -> Indices:
         return self._rows[query]
+
+
+def _kth_best(scores: NDArray[Any], k: int) -> NDArray[Any]:
+    """The k-th greatest of the last axis, which is longer than k."""
+    place = scores.shape[-1] - k
+    best: NDArray[Any] = np.partition(scores, place, axis=-1)[..., place]
+    return best
 
 
 def _row_norms(matrix: Float32Matrix) -> Float64Array:

@@ -1,7 +1,7 @@
 """The family "word-vectors": its bundles on disk, read and written.
 
-config.json names `family`, `encoding`, `vocabulary_size` and `dimensions`; vocabulary.txt holds the
-words, most frequent first; weights.safetensors the vectors in the encoding.
+config.json names `family`, `encoding`, `vocabulary_size`, `dimensions` and `parameter_count`;
+vocabulary.txt holds the words, most frequent first; weights.safetensors the vectors in the encoding.
 """
 
 from collections.abc import Mapping
@@ -67,6 +67,7 @@ def write_word_vectors(
             "family": WORD_VECTORS,
             "encoding": encoding.value,
             **_sizes(vectors),
+            "parameter_count": vectors.vocabulary_size * vectors.dimensions,
             **details,
         },
         tensors=encode(vectors.index.matrix, encoding).tensors(),

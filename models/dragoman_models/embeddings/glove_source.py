@@ -9,6 +9,11 @@ import numpy as np
 from dragoman_models.embeddings.cosine_index import Float32Matrix
 from dragoman_models.errors import InvalidInputError
 
+_JSON_LIMITS = """\
+Of GloVe's 400,000 words the source leaves out 58,521: numbers, contractions ("n't", "'s") and some
+  very frequent short words ("a", "i", "u.s."); these are unknown words here."""
+_TEXT_LIMITS = "Words below the cut in frequency are unknown words here."
+
 
 @dataclass(frozen=True, kw_only=True)
 class SourceVectors:
@@ -16,6 +21,7 @@ class SourceVectors:
 
     words: tuple[str, ...]
     matrix: Float32Matrix
+    limits: str  # what the source leaves out, for the card
 
 
 def read_glove(path: Path) -> SourceVectors:
@@ -38,7 +44,7 @@ def _read_json(path: Path) -> SourceVectors:
         raise InvalidInputError.single(
             str(path), f"is not wink-nlp's JSON of word vectors ({error!r})"
         ) from error
-    return SourceVectors(words=tuple(words), matrix=matrix)
+    return SourceVectors(words=tuple(words), matrix=matrix, limits=_JSON_LIMITS)
 
 
 def _read_text(path: Path) -> SourceVectors:
@@ -63,4 +69,4 @@ def _read_text(path: Path) -> SourceVectors:
             rows.append(row)
     if not rows:
         raise InvalidInputError.single(str(path), "is empty; give a file of word vectors")
-    return SourceVectors(words=tuple(words), matrix=np.stack(rows))
+    return SourceVectors(words=tuple(words), matrix=np.stack(rows), limits=_TEXT_LIMITS)
