@@ -24,7 +24,7 @@ import importlib, importlib.abc, pkgutil, sys
 class Absent(importlib.abc.MetaPathFinder):
     def find_spec(self, name, path=None, target=None):
         if name.partition(".")[0] in {"dragoman_models", "dragoman_server", "grpc_health", "numpy",
-                                      "pydantic", "sacrebleu", "sentencepiece", "torch"}:
+                                      "pydantic_settings", "sacrebleu", "sentencepiece", "torch"}:
             raise ModuleNotFoundError(name)
 
 sys.meta_path.insert(0, Absent())
