@@ -35,14 +35,14 @@ def encode_tensors(tensors: "Mapping[str, torch.Tensor | Array]") -> bytes:
     if all(isinstance(tensor, np.ndarray) for tensor in ordered.values()):
         from safetensors.numpy import save as save_numpy
 
-        return save_numpy({name: np.ascontiguousarray(t) for name, t in ordered.items()})
+        return save_numpy({name: np.asarray(t, order="C") for name, t in ordered.items()})
     import torch
     from safetensors.torch import save as save_torch
 
     as_torch = {}
     for name, tensor in ordered.items():
         if isinstance(tensor, np.ndarray):
-            tensor = torch.from_numpy(np.ascontiguousarray(tensor))
+            tensor = torch.from_numpy(np.asarray(tensor, order="C"))
         # A clone, because safetensors refuses tensors that share storage (tied weights).
         as_torch[name] = tensor.detach().cpu().contiguous().clone()
     return save_torch(as_torch)

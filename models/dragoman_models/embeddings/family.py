@@ -1,7 +1,8 @@
 """The family "word-vectors": its bundles on disk, read and written.
 
 config.json names `family`, `encoding`, `vocabulary_size`, `dimensions` and `parameter_count`;
-vocabulary.txt holds the words, most frequent first; weights.safetensors the vectors in the encoding.
+vocabulary.txt holds the words, most frequent first, and weights.safetensors the vectors in the
+encoding.
 """
 
 from collections.abc import Mapping
