@@ -31,6 +31,7 @@ from dragoman_models.vocabulary import Vocabulary
 
 LONGEST_WORD = 1_000
 _COS_MUL_BATCH = 16
+_CANCELLED = 1e-6
 
 Item = TypeVar("Item")
 Answer = TypeVar("Answer")
@@ -306,7 +307,7 @@ class WordVectors:
         if not query.words:
             raise InvalidInputError.single("weighted_words.words", "is empty; give a word")
         words: list[ResolvedWord] = []
-        total = np.zeros(self.dimensions)
+        directions: list[Float64Array] = []
         for position, term in enumerate(query.words):
             field = f"weighted_words.words[{position}]"
             if not math.isfinite(term.weight):
@@ -314,10 +315,14 @@ class WordVectors:
                     f"{field}.weight", f"is {term.weight}; give a finite number"
                 )
             words.append(self.resolve(term.word, options.lookup, field=f"{field}.word"))
-            total += term.weight * self._direction(words[-1], f"{field}.word")
-        if not np.isfinite(total).all() or not total.any():
+            directions.append(self._direction(words[-1], f"{field}.word"))
+        weights = np.array([term.weight for term in query.words])  # (n,)
+        largest = np.abs(weights).max()
+        # Only the weights' ratios matter; by ratios, no sum can overflow.
+        total = weights / (largest or 1.0) @ np.stack(directions)  # (n,) @ (n, D) -> (D,)
+        if _cancels(total):
             raise InvalidInputError.single(
-                "weighted_words", "the weighted sum is all zeros or overflows: change the weights"
+                "weighted_words", "the weighted sum cancels out: change the weights"
             )
         return self._point_of(words, [unit_vector(total)], options)
 
@@ -408,9 +413,14 @@ def _three_cos_add(point: _Point | DragomanError) -> _Point:
         raise point
     a, b, c = point.vectors
     target = b - a + c
-    if not target.any():
-        raise InvalidInputError.single("c", "b - a + c is all zeros: it has no direction")
+    if _cancels(target):
+        raise InvalidInputError.single("c", "b - a + c cancels out: it has no direction")
     return _Point(words=point.words, vectors=(unit_vector(target),), left_out=point.left_out)
+
+
+def _cancels(total: Float64Array) -> bool:
+    """Whether a sum of unit vectors is nothing but the rounding of float32 vectors."""
+    return float(np.linalg.norm(total)) < _CANCELLED
 
 
 def _each(answer: Callable[[Item], Answer], items: Iterable[Item]) -> list[Answer | DragomanError]:
