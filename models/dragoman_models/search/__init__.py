@@ -1,0 +1,1 @@
+"""Search over sequences: one beam search for every model that predicts the next token."""

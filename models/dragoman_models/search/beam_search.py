@@ -1,0 +1,220 @@
+"""Beam search over many sentences and hypotheses at once, for any model with a next-token step.
+
+The search keeps the hypotheses of all sentences as one matrix of rows, those of a sentence side
+by side. As in Bahdanau et al. 2015, a hypothesis that ends leaves the beam and its place stays
+empty. A sentence leaves the batch when its beam is empty, or when no hypothesis still in it could
+reach the score of those already finished, so long sentences don't hold up short ones.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol, TypeVar
+
+import torch
+from torch import Tensor
+
+from dragoman_models.search.length_normalization import LengthNormalization
+
+State = TypeVar("State")
+
+
+class SearchModel(Protocol[State]):
+    """What a model must offer to be searched. N = sentences * hypotheses a sentence."""
+
+    def step(self, previous: Tensor, state: State) -> tuple[Tensor, State, Tensor | None]:
+        """Tokens (N,) -> logits (N, V), the next state, attention weights (N, S) or None."""
+
+    def select(self, state: State, sentences: Tensor | None, rows: Tensor) -> State:
+        """The state of the hypotheses ``rows`` (N',), indices into the N of the last step.
+
+        ``sentences`` are the sentences that stay, or None where all do; rows are grouped by them.
+        """
+
+
+@dataclass(frozen=True, kw_only=True)
+class SearchOptions:
+    """What to search for. Special token ids belong to the model's vocabulary."""
+
+    beam_width: int
+    bos: int
+    eos: int
+    banned: tuple[int, ...] = ()
+    n_best: int = 1
+    normalization: LengthNormalization = LengthNormalization.WU
+    length_penalty: float = 1.0
+    keep_attention: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class FoundSequence:
+    """A finished hypothesis.
+
+    ``tokens`` are without eos; ``token_log_probs`` and the rows of ``attention`` (T, S) include
+    it; ``log_prob`` is their sum and ``score`` that sum divided by the length normalization.
+    """
+
+    tokens: tuple[int, ...]
+    token_log_probs: tuple[float, ...]
+    log_prob: float
+    score: float
+    attention: Tensor | None
+
+
+def beam_search(
+    model: SearchModel[State],
+    state: State,
+    *,
+    max_lengths: Sequence[int],
+    options: SearchOptions,
+    cancelled: Callable[[int], bool] | None = None,
+) -> list[list[FoundSequence]]:
+    """Finds the best token sequences of each sentence.
+
+    Args:
+        state: the model's state with one row a sentence, before the first token.
+        max_lengths: for each sentence, the most tokens before eos, which is then forced.
+        cancelled: asked for each unfinished sentence at each step; True makes it leave the batch.
+    Returns:
+        for each sentence up to ``beam_width`` finished hypotheses, the best score first; none for
+        a cancelled sentence.
+    """
+    beam = _Beam(max_lengths, options)
+    while beam.sentences:
+        logits, state, attention = model.step(beam.tokens[:, :, -1].flatten(), state)
+        parents = beam.extend(logits, attention)
+        beam.collect_ended()
+        left = beam.unfinished(cancelled or (lambda _: False))
+        rows = (left.unsqueeze(1) * (len(logits) // len(parents)) + parents[left]).flatten()
+        state = model.select(state, None if len(left) == len(parents) else left, rows)
+        beam.keep(left)
+    return [sorted(found, key=lambda one: one.score, reverse=True) for found in beam.found]
+
+
+class _Beam:
+    """The live hypotheses: B sentences, K hypotheses each, T tokens so far."""
+
+    def __init__(self, max_lengths: Sequence[int], options: SearchOptions) -> None:
+        self.options = options
+        self.max_lengths = max_lengths
+        self.sentences = list(range(len(max_lengths)))  # which sentence each of the B is
+        self.found: list[list[FoundSequence]] = [[] for _ in max_lengths]
+        count = len(max_lengths)
+        self.log_probs = torch.zeros(count, 1)  # (B, K) of whole hypotheses; -inf: empty place
+        self.tokens = torch.full((count, 1, 1), options.bos)  # (B, K, 1 + T)
+        self.token_log_probs = torch.zeros(count, 1, 0)  # (B, K, T)
+        self.attention: Tensor | None = None  # (B, K, T, S)
+
+    @property
+    def length(self) -> int:
+        """T."""
+        return self.tokens.size(2) - 1
+
+    def extend(self, logits: Tensor, attention: Tensor | None) -> Tensor:
+        """Adds a token to every hypothesis, keeping the best K' of each sentence.
+
+        The K' best of a sentence are among the K' best of each of its rows, and within a row the
+        order of logits is that of probabilities, so the softmax is never written out.
+
+        Args:
+            logits: (B * K, V), overwritten.
+            attention: (B * K, S) or None.
+        Returns:
+            parents (B, K'): which of the K hypotheses each of the K' continues.
+        """
+        count, places = self.log_probs.shape
+        normalizers = torch.logsumexp(logits, dim=1, keepdim=True)
+        self._forbid(logits.view(count, places, -1))
+        width = min(self.options.beam_width, logits.size(1))
+        best, candidates = logits.topk(width, dim=1)  # (B * K, width)
+        step_log_probs = (best - normalizers).view(count, places, width)
+        scores = (self.log_probs.unsqueeze(2) + step_log_probs).flatten(1)
+        self.log_probs, chosen = scores.topk(min(self.options.beam_width, scores.size(1)), dim=1)
+        parents = chosen // width
+        tokens = candidates.view(count, -1).gather(1, chosen)
+        added = step_log_probs.flatten(1).gather(1, chosen)
+        self.tokens = _append(self.tokens, parents, tokens)
+        self.token_log_probs = _append(self.token_log_probs, parents, added)
+        if self.options.keep_attention and attention is not None:
+            self._append_attention(attention.view(count, places, -1), parents)
+        return parents
+
+    def _forbid(self, logits: Tensor) -> None:
+        """Rules out banned tokens, and all but eos where a sentence may not grow longer."""
+        minus_infinity = float("-inf")
+        if self.options.banned:
+            logits[:, :, list(self.options.banned)] = minus_infinity
+        full = [self.max_lengths[sentence] <= self.length for sentence in self.sentences]
+        if any(full):
+            eos = logits[:, :, self.options.eos].clone()
+            logits[torch.tensor(full)] = minus_infinity
+            logits[:, :, self.options.eos] = eos
+
+    def _append_attention(self, attention: Tensor, parents: Tensor) -> None:
+        """(B, K, S) weights of this step onto the history of the parents."""
+        source = attention.size(2)
+        index = parents.unsqueeze(2).expand(-1, -1, source)
+        newest = attention.gather(1, index).unsqueeze(2)  # (B, K', 1, S)
+        if self.attention is None:
+            self.attention = newest
+            return
+        steps = self.attention.size(2)
+        index = parents[:, :, None, None].expand(-1, -1, steps, source)
+        self.attention = torch.cat([self.attention.gather(1, index), newest], dim=2)
+
+    def collect_ended(self) -> None:
+        """Moves hypotheses that end in eos to ``found`` and empties their places."""
+        ended = (self.tokens[:, :, -1] == self.options.eos) & self.log_probs.isfinite()
+        if not ended.any():
+            return
+        for position, place in ended.nonzero().tolist():
+            self.found[self.sentences[position]].append(self._sequence(position, place))
+        self.log_probs = self.log_probs.masked_fill(ended, float("-inf"))
+
+    def _sequence(self, position: int, place: int) -> FoundSequence:
+        log_prob = float(self.log_probs[position, place])
+        options = self.options
+        return FoundSequence(
+            tokens=tuple(self.tokens[position, place, 1:-1].tolist()),
+            token_log_probs=tuple(self.token_log_probs[position, place].tolist()),
+            log_prob=log_prob,
+            score=log_prob / options.normalization.divisor(self.length, options.length_penalty),
+            attention=None if self.attention is None else self.attention[position, place].clone(),
+        )
+
+    def unfinished(self, cancelled: Callable[[int], bool]) -> Tensor:
+        """Positions (B',) of sentences that could still find something better.
+
+        A hypothesis's log-probability can only fall, and its divisor is at most that of the
+        longest allowed length; their quotient bounds every score it can reach.
+        """
+        options, left = self.options, []
+        for position, best in enumerate(self.log_probs.amax(dim=1).tolist()):
+            sentence = self.sentences[position]
+            if cancelled(sentence):
+                self.found[sentence] = []
+                continue
+            longest = self.max_lengths[sentence] + 1
+            bound = best / options.normalization.divisor(longest, options.length_penalty)
+            scores = sorted((one.score for one in self.found[sentence]), reverse=True)
+            beaten = len(scores) >= options.n_best and scores[options.n_best - 1] >= bound
+            if best > float("-inf") and not beaten:
+                left.append(position)
+        return torch.tensor(left, dtype=torch.long)
+
+    def keep(self, left: Tensor) -> None:
+        """Drops all sentences but those at the positions ``left``."""
+        if len(left) == len(self.sentences):
+            return
+        self.sentences = [self.sentences[position] for position in left.tolist()]
+        self.log_probs, self.tokens = self.log_probs[left], self.tokens[left]
+        self.token_log_probs = self.token_log_probs[left]
+        if self.attention is not None:
+            self.attention = self.attention[left]
+
+
+def _append(history: Tensor, parents: Tensor, newest: Tensor) -> Tensor:
+    """The parents' histories (B, K, T) with the newest entries (B, K') behind: (B, K', T + 1)."""
+    index = parents.unsqueeze(2).expand(-1, -1, history.size(2))
+    return torch.cat([history.gather(1, index), newest.unsqueeze(2)], dim=2)

@@ -1,0 +1,96 @@
+"""Subword tokenizer: a sentencepiece model with byte fallback, so no text is out of vocabulary."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterable, Sequence
+
+import sentencepiece
+
+from dragoman_models.errors import TrainingError
+
+PAD, UNK, BOS, EOS = range(4)
+
+# Writers use both apostrophes for the same thing; one-to-one, so character offsets stay true.
+_TYPOGRAPHIC = str.maketrans({"\u2019": "'", "\u02bc": "'"})
+
+
+class SubwordTokenizer:
+    """Text to piece ids and back.
+
+    The unigram model (Kudo 2018) is used, because it can also sample segmentations, which
+    regularizes training. Ids 0 to 3 are pad, unk, bos and eos. Text is normalized by
+    sentencepiece's nmt_nfkc rule (control characters go, runs of blanks become one), and the
+    typographic apostrophe is read as the plain one.
+    """
+
+    def __init__(self, model: bytes) -> None:
+        """Args: model: the content of a sentencepiece ``.model`` file."""
+        self.model_bytes = model
+        self._processor = sentencepiece.SentencePieceProcessor(model_proto=model)
+        self.vocabulary_size: int = self._processor.get_piece_size()
+
+    def encode(self, text: str) -> list[int]:
+        """The most probable segmentation; without bos and eos. Blank text gives []."""
+        return self._processor.encode(_encodable(text))  # type: ignore[no-any-return]
+
+    def sample(self, text: str, *, alpha: float) -> list[int]:
+        """A segmentation drawn from the lattice with smoothing ``alpha`` (Kudo 2018, section 3.3).
+
+        Draws come from sentencepiece's own generator: see ``seed_sampling``.
+        """
+        ids: list[int] = self._processor.encode(
+            _encodable(text), enable_sampling=True, alpha=alpha, nbest_size=-1
+        )
+        return ids
+
+    def decode(self, ids: Sequence[int]) -> str:
+        """Text of the pieces; pad, bos and eos leave no trace."""
+        return self._processor.decode(list(ids))  # type: ignore[no-any-return]
+
+    def pieces(self, ids: Sequence[int]) -> tuple[str, ...]:
+        """The pieces as written in the vocabulary, a leading blank shown as U+2581."""
+        return tuple(self._processor.id_to_piece(int(i)) for i in ids)
+
+
+def seed_sampling(seed: int) -> None:
+    """Fixes what ``SubwordTokenizer.sample`` draws from here on, in this process."""
+    sentencepiece.set_random_generator_seed(seed)
+
+
+def train_tokenizer(
+    sentences: Iterable[str], *, vocabulary_size: int, threads: int = 1
+) -> SubwordTokenizer:
+    """Learns a joint vocabulary. Every digit is a piece of its own, so numbers can be copied.
+
+    Raises:
+        TrainingError: there is too little text for ``vocabulary_size`` pieces.
+    """
+    model = io.BytesIO()
+    try:
+        sentencepiece.SentencePieceTrainer.train(
+            sentence_iterator=(_encodable(sentence) for sentence in sentences),
+            model_writer=model,
+            model_type="unigram",
+            vocab_size=vocabulary_size,
+            character_coverage=1.0,
+            byte_fallback=True,
+            split_digits=True,
+            pad_id=PAD,
+            unk_id=UNK,
+            bos_id=BOS,
+            eos_id=EOS,
+            num_threads=threads,
+            minloglevel=2,
+        )
+    except RuntimeError as error:
+        raise TrainingError(
+            f"cannot learn {vocabulary_size} pieces from this text: {error}. "
+            "Lower vocabulary_size or give more text."
+        ) from error
+    return SubwordTokenizer(model.getvalue())
+
+
+def _encodable(text: str) -> str:
+    # A lone surrogate cannot be written as UTF-8, which is all that sentencepiece reads.
+    return text.translate(_TYPOGRAPHIC).encode("utf-8", "replace").decode("utf-8")

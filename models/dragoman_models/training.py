@@ -1,0 +1,110 @@
+"""What every training recipe needs: schedules, checkpoints, averaging, and a log."""
+
+from __future__ import annotations
+
+import csv
+import math
+import os
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from torch import Tensor
+
+from dragoman_models.errors import TrainingError
+
+Precision = Literal["auto", "bf16", "fp32"]
+
+
+def compute_dtype(precision: Precision) -> torch.dtype:
+    """The type of matrix products; ``auto`` takes bfloat16 where the CPU multiplies it natively."""
+    if precision == "auto":
+        capabilities = torch.cpu.get_capabilities()
+        native = capabilities.get("avx512_bf16") or capabilities.get("amx_bf16")
+        return torch.bfloat16 if native else torch.float32
+    return torch.bfloat16 if precision == "bf16" else torch.float32
+
+
+def warmup_cosine(update: int, progress: float, *, warmup: int, floor: float = 0.02) -> float:
+    """Factor of the peak learning rate: linear warm-up, then a half cosine down to ``floor``.
+
+    Args:
+        update: optimizer steps done, which the warm-up counts.
+        progress: share of the whole training done, 0 to 1.
+    """
+    cosine = floor + (1 - floor) * 0.5 * (1 + math.cos(math.pi * min(progress, 1.0)))
+    return min(1.0, (update + 1) / warmup) * cosine
+
+
+def write_atomically(path: Path, content: bytes) -> None:
+    """Either the whole file is there afterwards, or what was there before."""
+    temporary = path.with_name(path.name + ".part")
+    try:
+        with temporary.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+
+
+def save_checkpoint(path: Path, checkpoint: Mapping[str, Any]) -> None:
+    """Writes tensors and plain values, atomically: Ctrl-C or a full disk leave the last one.
+
+    Raises:
+        TrainingError: the disk refuses.
+    """
+    temporary = path.with_name(path.name + ".part")
+    try:
+        torch.save(dict(checkpoint), temporary)
+        temporary.replace(path)
+    except (OSError, RuntimeError) as error:
+        temporary.unlink(missing_ok=True)
+        raise TrainingError(f"cannot write checkpoint {path}: {error}") from error
+
+
+def load_checkpoint(path: Path) -> dict[str, Any]:
+    """Reads what ``save_checkpoint`` wrote; tensors and plain values only, never code.
+
+    Raises:
+        TrainingError: there is no checkpoint, or it is damaged.
+    """
+    try:
+        checkpoint: dict[str, Any] = torch.load(path, weights_only=True)
+    except FileNotFoundError as error:
+        raise TrainingError(f"nothing to resume: {path} does not exist") from error
+    except Exception as error:  # torch reports damage with many types
+        raise TrainingError(f"cannot read checkpoint {path}: {error}") from error
+    return checkpoint
+
+
+def average_weights(checkpoints: Iterable[Mapping[str, Tensor]]) -> dict[str, Tensor]:
+    """The mean of each weight over several checkpoints of one network."""
+    total: dict[str, Tensor] = {}
+    count = 0
+    for weights in checkpoints:
+        count += 1
+        for name, weight in weights.items():
+            total[name] = total[name] + weight.double() if name in total else weight.double()
+    if not count:
+        raise TrainingError("no checkpoints to average")
+    return {name: (weight / count).float() for name, weight in total.items()}
+
+
+class CsvLog:
+    """One row a report, appended and flushed, so that a killed run keeps its curve."""
+
+    def __init__(self, path: Path, columns: tuple[str, ...]) -> None:
+        self._path = path
+        self._columns = columns
+        if not path.exists():
+            with path.open("w", newline="") as file:
+                csv.writer(file).writerow(columns)
+
+    def write(self, **values: float | int | str) -> None:
+        """Appends a row; columns without a value stay empty."""
+        with self._path.open("a", newline="") as file:
+            csv.DictWriter(file, self._columns).writerow(values)

@@ -1,0 +1,1 @@
+"""The attention translator: encoder, attention, decoder, training recipe and the served model."""

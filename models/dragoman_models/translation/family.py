@@ -1,0 +1,49 @@
+"""The translation family: what turns a bundle into a translator, and a translator into a bundle."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from dragoman_models.bundle import Bundle
+from dragoman_models.errors import BundleError
+
+if TYPE_CHECKING:
+    from dragoman_models.translation.translator import Translator
+
+
+class TranslationFamily:
+    """Attention encoder-decoders with a subword vocabulary (family ``translation``)."""
+
+    name = "translation"
+
+    def load(self, bundle: Bundle) -> Translator:
+        """The translator in ``bundle``.
+
+        Raises `BundleError` where a part is missing, or the weights are not those of the network
+        that config.json describes.
+        """
+        from pydantic import ValidationError  # torch is heavy: only who loads a translator pays
+
+        from dragoman_models.tokenizer import SubwordTokenizer
+        from dragoman_models.translation.config import NetworkConfig
+        from dragoman_models.translation.network import TranslationNetwork
+        from dragoman_models.translation.translator import Translator
+
+        try:
+            tokenizer = SubwordTokenizer(bundle.file("tokenizer.model"))
+            config = NetworkConfig.model_validate(bundle.config.get("network"))
+            network = TranslationNetwork(config)
+            weights = {name: weight.float() for name, weight in bundle.torch_tensors().items()}
+            network.load_state_dict(weights)
+        except (ValidationError, RuntimeError, KeyError) as error:
+            raise BundleError(bundle.path, f"is no translator: {error}") from error
+        if tokenizer.vocabulary_size != config.vocabulary_size:
+            raise BundleError(
+                bundle.path,
+                f"tokenizer.model has {tokenizer.vocabulary_size} pieces, but config.json says "
+                f"{config.vocabulary_size}",
+            )
+        (source,), (target,) = (
+            bundle.config.get(f"{side}_languages") or ("",) for side in ("source", "target")
+        )
+        return Translator(network, tokenizer, source_language=source, target_language=target)

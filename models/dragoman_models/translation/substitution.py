@@ -1,0 +1,142 @@
+"""Replaces names and numbers on both sides of a training pair, to teach copying.
+
+A small model sees few names often enough to translate them; unseen ones it replaces by something
+frequent. But a name that stands the same on both sides can be exchanged for any other on both
+sides, and then the only way to get the pair right is to copy, piece by piece.
+"""
+
+from __future__ import annotations
+
+import random
+import re
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+from dragoman_models.translation.corpus import SentencePair
+
+_NAME = re.compile(r"\b[A-ZÀ-Þ][a-zß-ÿ]{2,}\b")
+_WORD = re.compile(r"\b\w+\b")
+_NUMBER = re.compile(r"(?<![\w.,:])\d{2,}(?![\w]|[.,:]\d)")
+_VOWELS = frozenset("AEIOUYÀÂÄÈÉÊËÎÏÔÖÛÜH")
+# Spelled alike in several of our languages, but words rather than names.
+_NOT_NAMES = frozenset(
+    ("April", "August", "September", "November", "December", "Mai", "Juni", "Juli", "Oktober",
+     "Dezember", "Ski", "Hotel", "Radio", "Internet", "Computer", "Pizza", "Restaurant", "Taxi",
+     "Bus", "Park", "Arm", "Hand", "Name", "Wind", "Winter", "Gold", "Museum")
+)  # fmt: skip
+_BOUNDARY = "$"
+_ORDER = 2
+_SUBJECTS = (("He", "Il", "Er"), ("She", "Elle", "Sie"))  # opening words that name a person
+_SUBJECT_SHARE = 0.25  # of the substitution rate: pronouns must stay the common case
+
+
+class NameInventor:
+    """Letters drawn given the two before them: names that look like those of the corpus."""
+
+    def __init__(self, names: Iterable[str], *, forbidden: Iterable[str] = ()) -> None:
+        """Args: forbidden: names never to invent, such as those a probe set asks for."""
+        self._followers: dict[str, list[str]] = defaultdict(list)
+        for name in names:
+            padded = _BOUNDARY * _ORDER + name + _BOUNDARY
+            for end in range(_ORDER, len(padded)):
+                self._followers[padded[end - _ORDER : end]].append(padded[end])
+        self._forbidden = frozenset(forbidden)
+
+    def invent(self, chance: random.Random) -> str:
+        """A name of 3 to 12 letters, drawn letter by letter."""
+        while True:
+            name, context = "", _BOUNDARY * _ORDER
+            while len(name) <= 12:
+                letter = chance.choice(self._followers[context])
+                if letter == _BOUNDARY:
+                    break
+                name, context = name + letter, (context + letter)[1:]
+            if 3 <= len(name) <= 12 and name not in self._forbidden:
+                return name
+
+
+@dataclass(frozen=True, kw_only=True)
+class Substitution:
+    """Draws substituted copies of training pairs. Build it with ``learn_substitution``."""
+
+    names: frozenset[str]
+    inventor: NameInventor = field(repr=False)
+    rate: float
+
+    def apply(self, pair: SentencePair, chance: random.Random) -> SentencePair:
+        """The pair with its shared names and numbers exchanged, with probability ``rate``."""
+        draw = chance.random()
+        if draw >= self.rate:
+            return pair
+        if draw < self.rate * _SUBJECT_SHARE and _opens_with_pronoun(pair):
+            name = self.inventor.invent(chance)
+            return SentencePair(*(side.replace(_first_word(side), name, 1) for side in pair))
+        replacements = {
+            name: self._new_name(name, chance)
+            for name in _shared(_NAME, pair)
+            if name in self.names
+        }
+        replacements.update(
+            (number, _new_number(number, chance)) for number in _shared(_NUMBER, pair)
+        )
+        if not replacements:
+            return pair
+        return SentencePair(*(_replace(side, replacements) for side in pair))
+
+    def _new_name(self, name: str, chance: random.Random) -> str:
+        # French elides before a vowel (d'Anna, de Tom): keep the kind of first letter.
+        while True:
+            new = self.inventor.invent(chance)
+            if (new[0] in _VOWELS) == (name[0] in _VOWELS):
+                return new
+
+
+def learn_substitution(
+    pairs: Sequence[SentencePair], *, rate: float, forbidden: Iterable[str] = ()
+) -> Substitution:
+    """Finds what counts as a name in this corpus: a capitalized word that stands the same on both
+    sides of some pair and that neither language writes in lower case."""
+    lowercase = Counter(
+        word for pair in pairs for side in pair for word in _WORD.findall(side) if word[0].islower()
+    )
+    shared = Counter(name for pair in pairs for name in _shared(_NAME, pair))
+    names = frozenset(
+        name for name in shared if not lowercase[name.lower()] and name not in _NOT_NAMES
+    )
+    inventor = NameInventor(sorted(names), forbidden=forbidden)
+    return Substitution(names=names, inventor=inventor, rate=rate if names else 0.0)
+
+
+def _first_word(side: str) -> str:
+    match = _WORD.search(side)
+    return match.group() if match else ""
+
+
+def _opens_with_pronoun(pair: SentencePair) -> bool:
+    """Whether both sides begin with the same third person, which a name can replace."""
+    if pair.source.startswith("Il faut") or pair.target.startswith("Il faut"):
+        return False  # impersonal, although English says "he must"
+    words = {_first_word(side) for side in pair}
+    return any(words <= set(subject) for subject in _SUBJECTS) and all(
+        side.startswith(_first_word(side)) for side in pair
+    )
+
+
+def _shared(pattern: re.Pattern[str], pair: SentencePair) -> list[str]:
+    """Matches that occur equally often on both sides, in the order of the source."""
+    source, target = (Counter(pattern.findall(side)) for side in pair)
+    return [match for match, count in source.items() if target[match] == count]
+
+
+def _new_number(number: str, chance: random.Random) -> str:
+    """Of the same number of digits, and a year for a year."""
+    if len(number) == 4 and number[:2] in ("18", "19", "20"):
+        return str(chance.randint(1800, 2099))
+    return str(chance.randint(10 ** (len(number) - 1), 10 ** len(number) - 1))
+
+
+def _replace(side: str, replacements: dict[str, str]) -> str:
+    """Exchanges whole words in one go, so that no replacement is itself replaced."""
+    pattern = re.compile(r"\b(?:" + "|".join(map(re.escape, replacements)) + r")\b")
+    return pattern.sub(lambda match: replacements[match.group()], side)

@@ -1,0 +1,335 @@
+"""Trains a translator by a recipe, resumably, and leaves averaged weights behind."""
+
+from __future__ import annotations
+
+import hashlib
+import random
+import re
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import torch
+from rich.progress import Progress, TextColumn, TimeRemainingColumn
+from safetensors.torch import load_file, save_file
+
+from dragoman_models.errors import TrainingError
+from dragoman_models.metrics.translation_quality import score_corpus
+from dragoman_models.tokenizer import SubwordTokenizer, seed_sampling, train_tokenizer
+from dragoman_models.training import (
+    CsvLog,
+    average_weights,
+    compute_dtype,
+    load_checkpoint,
+    save_checkpoint,
+    warmup_cosine,
+    write_atomically,
+)
+from dragoman_models.translation.corpus import (
+    Batch,
+    EncodedPair,
+    SentencePair,
+    collate,
+    gather_batches,
+    read_pairs,
+    with_eos,
+)
+from dragoman_models.translation.loss import SmoothedCrossEntropy
+from dragoman_models.translation.network import TranslationNetwork
+from dragoman_models.translation.recipe import TranslationRecipe
+from dragoman_models.translation.substitution import Substitution, learn_substitution
+from dragoman_models.translation.translator import TranslationOptions, Translator
+
+_LOG_COLUMNS = (
+    "pass", "update", "seconds", "train_loss", "tokens_per_second", "dev_loss", "dev_bleu",
+)  # fmt: skip
+
+
+class TranslationTrainer:
+    """One training run in a folder of its own.
+
+    The folder holds the tokenizer, ``checkpoint.pt`` (everything that ``resume`` needs),
+    ``pass-N.safetensors`` (weights after each pass that may yet be averaged), ``log.csv``, and
+    in the end ``averaged.safetensors``.
+    """
+
+    def __init__(self, recipe: TranslationRecipe, folder: Path, *, resume: bool = False) -> None:
+        """Reads the data and makes or finds the tokenizer.
+
+        Raises:
+            TrainingError: the data is unusable, the folder holds another run, or there is
+                nothing to resume.
+        """
+        if (folder / "checkpoint.pt").exists() and not resume:
+            raise TrainingError(f"{folder} holds a training run; give --resume or another folder")
+        folder.mkdir(parents=True, exist_ok=True)
+        self.recipe = recipe
+        self.folder = folder
+        self.train_pairs = self._read(recipe.train)
+        self.dev_pairs = self._read(recipe.dev)
+        self.tokenizer = self._tokenizer()
+        self.substitution = self._substitution()
+        self.dtype = compute_dtype(recipe.precision)
+        torch.manual_seed(recipe.seed)
+        network_config = recipe.network.model_copy(
+            update={"vocabulary_size": self.tokenizer.vocabulary_size}
+        )
+        self.network = TranslationNetwork(network_config, dropout=recipe.dropout)
+        self.optimizer = torch.optim.Adam(
+            self.network.parameters(), lr=recipe.learning_rate, betas=(0.9, 0.98), fused=True
+        )
+        self.update = 0
+        self.finished_passes = 0
+        self.batches_done = 0  # of the current pass
+        self.best_bleu = -1.0
+        self.best_pass = 0
+        self.log = CsvLog(folder / "log.csv", _LOG_COLUMNS)
+        if resume:
+            self._restore()
+
+    def _read(self, path: Path) -> list[SentencePair]:
+        return read_pairs(
+            path,
+            source_column=self.recipe.source_column,
+            target_column=self.recipe.target_column,
+        )
+
+    def _tokenizer(self) -> SubwordTokenizer:
+        path = self.folder / "tokenizer.model"
+        if not path.exists():
+            tokenizer = train_tokenizer(
+                (side for pair in self.train_pairs for side in pair),
+                vocabulary_size=self.recipe.network.vocabulary_size,
+            )
+            write_atomically(path, tokenizer.model_bytes)
+        return SubwordTokenizer(path.read_bytes())
+
+    def _substitution(self) -> Substitution:
+        forbidden: set[str] = set()
+        if self.recipe.forbidden_names is not None:
+            text = self.recipe.forbidden_names.read_text(encoding="utf-8")
+            forbidden = set(re.findall(r"\w+", text))
+        return learn_substitution(
+            self.train_pairs, rate=self.recipe.substitution_rate, forbidden=forbidden
+        )
+
+    # --- state that a resumed run continues from ---
+
+    def _settings(self) -> str:
+        """What a resumed run must share with the one it continues."""
+        kept = self.recipe.model_dump_json(exclude={"train", "dev", "forbidden_names", "patience"})
+        return hashlib.sha256(kept.encode()).hexdigest()
+
+    def _save(self) -> None:
+        save_checkpoint(
+            self.folder / "checkpoint.pt",
+            {
+                "settings": self._settings(),
+                "network": self.network.state_dict(),
+                "optimizer": self.optimizer.state_dict(),
+                "random_state": torch.get_rng_state(),
+                "update": self.update,
+                "finished_passes": self.finished_passes,
+                "batches_done": self.batches_done,
+                "best_bleu": self.best_bleu,
+                "best_pass": self.best_pass,
+            },
+        )
+
+    def _restore(self) -> None:
+        checkpoint = load_checkpoint(self.folder / "checkpoint.pt")
+        if checkpoint["settings"] != self._settings():
+            raise TrainingError(f"{self.folder} was begun with another recipe; resume with that")
+        self.network.load_state_dict(checkpoint["network"])
+        self.optimizer.load_state_dict(checkpoint["optimizer"])
+        torch.set_rng_state(checkpoint["random_state"])
+        for name in ("update", "finished_passes", "batches_done", "best_bleu", "best_pass"):
+            setattr(self, name, checkpoint[name])
+
+    # --- training ---
+
+    def run(self, progress: Progress | None = None) -> Path:
+        """Trains until the passes or the patience are used up.
+
+        Returns:
+            the path of the averaged weights.
+        """
+        recipe = self.recipe
+        with progress or progress_bar() as bar:
+            while (
+                self.finished_passes < recipe.passes
+                and self.finished_passes - self.best_pass < recipe.patience
+            ):
+                self._run_pass(bar)
+        return self.write_average()
+
+    def _run_pass(self, bar: Progress) -> None:
+        pairs, batches = self._encoded_pass(self.finished_passes)
+        left = batches[self.batches_done :]
+        task = bar.add_task(
+            f"pass {self.finished_passes + 1}/{self.recipe.passes}",
+            total=len(batches), completed=self.batches_done, loss=0.0, speed=0.0,
+        )  # fmt: skip
+        began, losses, tokens = time.monotonic(), [], 0
+        for indices in left:
+            batch = collate([pairs[i] for i in indices])
+            done = self.finished_passes + self.batches_done / len(batches)
+            losses.append(self._learn(batch, progress=done / self.recipe.passes))
+            tokens += int(batch.target.ne(0).sum())
+            self.batches_done += 1
+            speed = tokens / (time.monotonic() - began)
+            recent = sum(losses[-50:]) / len(losses[-50:])
+            bar.update(task, advance=1, loss=recent, speed=speed)
+            if self.update % self.recipe.checkpoint_updates == 0:
+                self._save()
+        self.finished_passes += 1
+        self.batches_done = 0
+        self._finish_pass(losses, tokens, time.monotonic() - began)
+        bar.remove_task(task)
+
+    def _learn(self, batch: Batch, *, progress: float) -> float:
+        """One optimizer step; returns the loss without smoothing, in nats per piece."""
+        recipe = self.recipe
+        factor = warmup_cosine(self.update, progress, warmup=recipe.warmup_updates)
+        for group in self.optimizer.param_groups:
+            group["lr"] = recipe.learning_rate * factor
+        self.network.train()
+        self.optimizer.zero_grad()
+        smoothed, plain = self._loss(batch, recipe.label_smoothing)
+        smoothed.backward()  # type: ignore[no-untyped-call]
+        torch.nn.utils.clip_grad_norm_(self.network.parameters(), recipe.clip_norm)
+        self.optimizer.step()
+        self.update += 1
+        return float(plain)
+
+    def _loss(self, batch: Batch, smoothing: float) -> tuple[torch.Tensor, torch.Tensor]:
+        with torch.autocast("cpu", dtype=self.dtype, enabled=self.dtype != torch.float32):
+            attentional = self.network(batch.source, batch.source_lengths, batch.target)
+        target = batch.target.t()
+        real = target.ne(0)  # PAD is 0
+        loss: tuple[torch.Tensor, torch.Tensor] = SmoothedCrossEntropy.apply(  # type: ignore[no-untyped-call]
+            attentional[real], self.network.target_embedding.weight, self.network.output_bias,
+            target[real], smoothing, self.dtype,
+        )  # fmt: skip
+        return loss
+
+    def _encoded_pass(self, number: int) -> tuple[list[EncodedPair], list[list[int]]]:
+        """The pairs of a pass, with its own substitutions, segmentations and order of batches.
+
+        All of it follows from the seed and the number, so a resumed run finds the same batches.
+        """
+        recipe = self.recipe
+        chance = random.Random(f"{recipe.seed}/{number}")
+        seed_sampling(chance.getrandbits(31))
+        pairs = [self._encode(pair, chance) for pair in self.train_pairs]
+        return pairs, gather_batches(pairs, target_tokens=recipe.batch_target_tokens, order=chance)
+
+    def _encode(self, pair: SentencePair, chance: random.Random) -> EncodedPair:
+        recipe = self.recipe
+        pair = self.substitution.apply(pair, chance)
+        return EncodedPair(
+            *(
+                with_eos(
+                    self.tokenizer.sample(side, alpha=recipe.sampling_alpha)
+                    if chance.random() < rate
+                    else self.tokenizer.encode(side),
+                    longest=recipe.longest,
+                )
+                for side, rate in zip(
+                    pair, (recipe.source_sampling, recipe.target_sampling), strict=True
+                )
+            )
+        )
+
+    # --- measuring ---
+
+    def _finish_pass(self, losses: list[float], tokens: int, seconds: float) -> None:
+        dev_loss, dev_bleu = self.dev_loss(), self.dev_bleu()
+        if dev_bleu > self.best_bleu:
+            self.best_bleu, self.best_pass = dev_bleu, self.finished_passes
+        save_file(self.network.state_dict(), self._weights_path(self.finished_passes))
+        old = self._weights_path(self.finished_passes - self.recipe.averaged_checkpoints)
+        old.unlink(missing_ok=True)
+        self._save()
+        values: dict[str, Any] = {
+            "pass": self.finished_passes,
+            "update": self.update,
+            "seconds": round(seconds, 1),
+            "train_loss": round(sum(losses) / max(len(losses), 1), 4),
+            "tokens_per_second": round(tokens / seconds),
+            "dev_loss": round(dev_loss, 4),
+            "dev_bleu": round(dev_bleu, 2),
+        }
+        self.log.write(**values)
+
+    def _weights_path(self, number: int) -> Path:
+        return self.folder / f"pass-{number}.safetensors"
+
+    @torch.no_grad()
+    def dev_loss(self) -> float:
+        """Nats per dev piece, without smoothing, dropout or sampling."""
+        self.network.eval()
+        total, tokens = 0.0, 0
+        for batch in self._dev_batches():
+            count = int(batch.target.ne(0).sum())
+            total += float(self._loss(batch, 0.0)[1]) * count
+            tokens += count
+        return total / tokens
+
+    def _dev_batches(self) -> Iterator[Batch]:
+        longest = self.recipe.longest
+        pairs = [
+            EncodedPair(*(with_eos(self.tokenizer.encode(side), longest=longest) for side in pair))
+            for pair in self.dev_pairs
+        ]
+        for indices in gather_batches(
+            pairs, target_tokens=self.recipe.batch_target_tokens, order=random.Random(0)
+        ):
+            yield collate([pairs[i] for i in indices])
+
+    def dev_bleu(self, beam_width: int = 1) -> float:
+        """sacreBLEU of the dev sources' translations by the weights as they are."""
+        translator = Translator(
+            self.network,
+            self.tokenizer,
+            source_language=self.recipe.source_language,
+            target_language=self.recipe.target_language,
+        )
+        options = TranslationOptions(beam_width=beam_width)
+        try:
+            answers = translator.translate([pair.source for pair in self.dev_pairs], options)
+        finally:
+            self.network.requires_grad_(True)
+        hypotheses = [answer[0].text for answer in answers]
+        return score_corpus(hypotheses, [pair.target for pair in self.dev_pairs]).bleu.score
+
+    def write_average(self) -> Path:
+        """Averages the last passes' weights, or keeps the last pass's if they do better on dev."""
+        paths = [
+            path
+            for number in range(self.finished_passes, 0, -1)
+            if (path := self._weights_path(number)).exists()
+        ][: self.recipe.averaged_checkpoints]
+        averaged = average_weights(load_file(path) for path in paths)
+        candidates = [averaged, load_file(paths[0])]
+        scores = []
+        for weights in candidates:
+            self.network.load_state_dict(weights)
+            scores.append(self.dev_bleu())
+        best = candidates[scores.index(max(scores))]
+        self.network.load_state_dict(best)
+        target = self.folder / "averaged.safetensors"
+        save_file(best, target)
+        return target
+
+
+def progress_bar() -> Progress:
+    """A bar with the loss, the speed and the time left."""
+    return Progress(
+        *Progress.get_default_columns()[:-1],
+        TextColumn("loss {task.fields[loss]:.3f}"),
+        TextColumn("{task.fields[speed]:,.0f} tokens/s"),
+        TimeRemainingColumn(),
+        speed_estimate_period=120,
+    )
