@@ -53,12 +53,14 @@ class FoundSequence:
 
     ``tokens`` are without eos; ``token_log_probs`` and the rows of ``attention`` (T, S) include
     it; ``log_prob`` is their sum and ``score`` that sum divided by the length normalization.
+    ``truncated``: as long as allowed, so eos was forced.
     """
 
     tokens: tuple[int, ...]
     token_log_probs: tuple[float, ...]
     log_prob: float
     score: float
+    truncated: bool
     attention: Tensor | None
 
 
@@ -180,6 +182,7 @@ class _Beam:
             token_log_probs=tuple(self.token_log_probs[position, place].tolist()),
             log_prob=log_prob,
             score=log_prob / options.normalization.divisor(self.length, options.length_penalty),
+            truncated=self.length > self.max_lengths[self.sentences[position]],
             attention=None if self.attention is None else self.attention[position, place].clone(),
         )
 

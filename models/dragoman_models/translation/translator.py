@@ -69,6 +69,7 @@ class Hypothesis:
         log_prob: natural logarithm of the probability of the pieces and eos, given the source.
         tokens: target pieces, eos (written ``</s>``) last.
         token_log_probs: one for each of ``tokens``.
+        truncated: the most allowed pieces were written, and eos was forced.
         attention: (len(tokens), source pieces with eos), rows sum to one; None if not asked for.
     """
 
@@ -77,6 +78,7 @@ class Hypothesis:
     log_prob: float
     tokens: tuple[str, ...]
     token_log_probs: tuple[float, ...]
+    truncated: bool
     attention: npt.NDArray[np.float32] | None
 
 
@@ -177,6 +179,7 @@ class Translator:
                     log_prob=sequence.log_prob,
                     tokens=self.tokenizer.pieces([*sequence.tokens, EOS]),
                     token_log_probs=sequence.token_log_probs,
+                    truncated=sequence.truncated,
                     attention=None if attention is None else attention[:, :source_length].numpy(),
                 )
         return tuple(distinct.values())
