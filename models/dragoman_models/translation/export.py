@@ -1,0 +1,183 @@
+"""Makes a bundle of a finished training run, measured as it is shipped: with 16-bit weights."""
+
+from __future__ import annotations
+
+import csv
+import shlex
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import safetensors
+import sentencepiece
+import torch
+import typer
+from safetensors.torch import load_file
+
+from dragoman_models.bundle import write_bundle
+from dragoman_models.errors import BundleError, DragomanError, TrainingError
+from dragoman_models.metrics.translation_quality import MetricScore, score_corpus
+from dragoman_models.tokenizer import SubwordTokenizer
+from dragoman_models.translation.card import RunFigures, TrainingData, translation_card
+from dragoman_models.translation.corpus import SentencePair, read_pairs
+from dragoman_models.translation.entity_survival import (
+    probe_translator,
+    read_probes,
+    survival_rates,
+)
+from dragoman_models.translation.network import TranslationNetwork
+from dragoman_models.translation.recipe import TranslationRecipe, read_recipe
+from dragoman_models.translation.translator import TranslationOptions, Translator
+
+_BEAM_WIDTHS = (1, 5)
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainedRun:
+    """What a run's folder holds, with its weights rounded to 16 bits."""
+
+    recipe: TranslationRecipe
+    weights: dict[str, torch.Tensor]
+    tokenizer: SubwordTokenizer
+    translator: Translator
+    curve: list[dict[str, str]]
+
+
+def read_run(folder: Path, recipe: TranslationRecipe) -> TrainedRun:
+    """Reads the averaged weights, the tokenizer and the log that training left in ``folder``.
+
+    Raises:
+        TrainingError: something is missing, or was trained by another recipe.
+    """
+    try:
+        tokenizer = SubwordTokenizer((folder / "tokenizer.model").read_bytes())
+        averaged = load_file(folder / "averaged.safetensors")
+        with (folder / "log.csv").open(newline="") as file:
+            curve = list(csv.DictReader(file))
+        weights = {name: weight.half() for name, weight in averaged.items()}
+        sizes = {"vocabulary_size": tokenizer.vocabulary_size}
+        network = TranslationNetwork(recipe.network.model_copy(update=sizes))
+        network.load_state_dict({name: weight.float() for name, weight in weights.items()})
+    except (OSError, RuntimeError, safetensors.SafetensorError) as error:
+        raise TrainingError(f"{folder} holds no finished run of this recipe: {error}") from error
+    translator = Translator(
+        network,
+        tokenizer,
+        source_language=recipe.source_language,
+        target_language=recipe.target_language,
+    )
+    return TrainedRun(
+        recipe=recipe, weights=weights, tokenizer=tokenizer, translator=translator, curve=curve
+    )
+
+
+def bleu_by_beam_width(
+    translator: Translator, pairs: Sequence[SentencePair]
+) -> dict[str, MetricScore]:
+    """sacreBLEU (13a, mixed case) of the pairs' sources at each beam width measured."""
+    scores = {}
+    for beam_width in _BEAM_WIDTHS:
+        options = TranslationOptions(beam_width=beam_width)
+        answers = translator.translate([pair.source for pair in pairs], options)
+        corpus = score_corpus([answer[0].text for answer in answers], [p.target for p in pairs])
+        scores[f"beam_{beam_width}"] = corpus.bleu
+    return scores
+
+
+def measure(run: TrainedRun, *, test: Path, probes: Path) -> RunFigures:
+    """Dev and test BLEU, and how many unseen names, places and numbers survive."""
+
+    def pairs(path: Path) -> list[SentencePair]:
+        columns = {name: getattr(run.recipe, name) for name in ("source_column", "target_column")}
+        return read_pairs(path, **columns)
+
+    outcomes = probe_translator(run.translator, read_probes(probes), TranslationOptions())
+    dev_bleu, test_bleu = (
+        bleu_by_beam_width(run.translator, pairs(path)) for path in (run.recipe.dev, test)
+    )
+    return RunFigures(
+        dev_bleu={width: round(bleu.score, 2) for width, bleu in dev_bleu.items()},
+        test_bleu={width: round(bleu.score, 2) for width, bleu in test_bleu.items()},
+        survival=survival_rates(outcomes),
+        signature=test_bleu["beam_5"].signature,
+        curve=[
+            {name: float(row[name]) for name in ("pass", "train_loss", "dev_loss", "dev_bleu")}
+            for row in run.curve
+        ],
+    )
+
+
+def export(
+    run: TrainedRun, out: Path, *, figures: RunFigures, data: TrainingData, command: str
+) -> None:
+    """Writes the bundle ``out`` (NAME/VERSION).
+
+    Raises:
+        BundleError: it cannot be written.
+    """
+    network, recipe = run.translator.network, run.recipe
+    parameters = sum(parameter.numel() for parameter in network.parameters())
+    config: dict[str, Any] = {
+        "family": "translation",
+        "description": f"Translates {recipe.source_language} into {recipe.target_language}: "
+        f"{recipe.network.cell.upper()} encoder-decoder with {recipe.network.attention} attention.",
+        "license": data.license,
+        "source_languages": [recipe.source_language],
+        "target_languages": [recipe.target_language],
+        "vocabulary_size": run.tokenizer.vocabulary_size,
+        "parameter_count": parameters,
+        "network": network.config.model_dump(),
+        "recipe": recipe.model_dump(mode="json", exclude={"train", "dev", "forbidden_names"}),
+        "libraries": {
+            "torch": torch.__version__,
+            "sentencepiece": sentencepiece.__version__,
+            "safetensors": safetensors.__version__,
+        },
+    }
+    name = out.absolute().parent.name
+    write_bundle(
+        out,
+        config=config,
+        tensors=run.weights,
+        files={"tokenizer.model": run.tokenizer.model_bytes},
+        metrics={"command": command, **figures.as_metrics()},
+        card=translation_card(
+            name=name, recipe=recipe, parameters=parameters, figures=figures, data=data,
+            command=command,
+        ),
+    )  # fmt: skip
+
+
+def main(
+    run: Annotated[Path, typer.Option(help="The folder that training wrote.")],
+    config: Annotated[Path, typer.Option(help="The recipe it was trained by.")],
+    out: Annotated[Path, typer.Option(help="The bundle's folder, NAME/VERSION; must not exist.")],
+    test: Annotated[Path, typer.Option(help="Test pairs, in the format of the recipe's data.")],
+    probes: Annotated[Path, typer.Option(help="Lines of kind, entity, sentence, with tabs.")],
+    data: Annotated[str, typer.Option(help="What it was trained on, for the card.")],
+    data_license: Annotated[str, typer.Option(help="The data's licence, an SPDX name.")],
+    attribution: Annotated[str, typer.Option(help="Whom the licence asks to name.")],
+) -> None:
+    """Measure a finished training run and write it as a bundle."""
+    torch.set_num_threads(1)
+    words = ["--run", f"runs/{run.name}", "--config", config.name, "--out"]
+    words += [f"{out.absolute().parent.name}/{out.name}", "--test", test.name]
+    words += ["--probes", probes.name, "--data", data, "--data-license", data_license]
+    words += ["--attribution", attribution]
+    command = shlex.join(["python", "-m", "dragoman_models.translation.export", *words])
+    try:
+        if out.exists():
+            raise BundleError(out, "already exists; a bundle never changes, write the next version")
+        trained = read_run(run, read_recipe(config))
+        figures = measure(trained, test=test, probes=probes)
+        source = TrainingData(description=data, license=data_license, attribution=attribution)
+        export(trained, out, figures=figures, data=source, command=command)
+    except DragomanError as error:
+        typer.echo(f"error: {error}", err=True)
+        raise typer.Exit(1) from error
+    typer.echo(f"{out}: test BLEU {figures.test_bleu}, survival {figures.survival}")
+
+
+if __name__ == "__main__":
+    typer.run(main)
