@@ -79,8 +79,8 @@ def beam_search(
         max_lengths: for each sentence, the most tokens before eos, which is then forced.
         cancelled: asked for each unfinished sentence at each step; True makes it leave the batch.
     Returns:
-        for each sentence up to ``beam_width`` finished hypotheses, the best score first; none for
-        a cancelled sentence.
+        for each sentence all hypotheses that finished, the best score first; none for a cancelled
+        sentence. Those after the first ``n_best`` are what the search happened to meet.
     """
     beam = _Beam(max_lengths, options)
     while beam.sentences:

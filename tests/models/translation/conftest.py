@@ -1,0 +1,88 @@
+"""A tokenizer and small networks with random weights."""
+
+from collections.abc import Callable
+
+import pytest
+import torch
+
+from dragoman_models.tokenizer import EOS, SubwordTokenizer, train_tokenizer
+from dragoman_models.translation.config import NetworkConfig
+from dragoman_models.translation.network import TranslationNetwork
+from dragoman_models.translation.translator import Translator
+
+PAIRS = [
+    ("Tom aime le thé.", "Tom likes tea."),
+    ("Marie mange une pomme.", "Mary is eating an apple."),
+    ("Où est la gare ?", "Where is the station?"),
+    ("Il fait froid ce matin.", "It is cold this morning."),
+    ("J'ai 25 ans.", "I am 25 years old."),
+    ("Elle ne parle pas anglais.", "She doesn't speak English."),
+    ("Nous partons demain à midi.", "We are leaving tomorrow at noon."),
+    ("Le chat dort sur la table.", "The cat is sleeping on the table."),
+    ("Combien coûte ce livre ?", "How much does this book cost?"),
+    ("Merci beaucoup, mon ami !", "Thank you very much, my friend!"),
+]
+
+
+@pytest.fixture(scope="session")
+def pairs() -> list[tuple[str, str]]:
+    """Ten sentences in French and English."""
+    return PAIRS
+
+
+@pytest.fixture(scope="session")
+def tokenizer() -> SubwordTokenizer:
+    """340 pieces, of which 260 are bytes and special ones."""
+    return train_tokenizer((side for pair in PAIRS for side in pair), vocabulary_size=340)
+
+
+MakeNetwork = Callable[[NetworkConfig], TranslationNetwork]
+
+
+@pytest.fixture(scope="session")
+def make_network() -> MakeNetwork:
+    """Networks whose weights are large enough for sharp, source-dependent predictions."""
+
+    def make(config: NetworkConfig) -> TranslationNetwork:
+        torch.manual_seed(20)
+        network = TranslationNetwork(config).eval().requires_grad_(False)
+        for name, weight in network.named_parameters():
+            weight.mul_(3.0 if "embedding" in name else 1.5)
+        network.output_bias.normal_()
+        network.output_bias[EOS] = 3.0  # so that some hypotheses end soon
+        return network
+
+    return make
+
+
+@pytest.fixture(
+    scope="session",
+    params=[
+        ("gru", "multiplicative"), ("gru", "additive"),
+        ("lstm", "multiplicative"), ("lstm", "additive"),
+    ],
+    ids="-".join,
+)  # fmt: skip
+def small_config(request: pytest.FixtureRequest) -> NetworkConfig:
+    """Every kind of cell with every kind of attention; all sizes differ."""
+    cell, attention = request.param
+    return NetworkConfig(
+        vocabulary_size=340,
+        cell=cell,
+        attention=attention,
+        embedding_size=10,
+        encoder_size=6,
+        encoder_layers=2,
+        decoder_size=14,
+        tie_source_embedding=cell == "gru",
+    )
+
+
+@pytest.fixture(scope="session")
+def translator(
+    small_config: NetworkConfig, make_network: MakeNetwork, tokenizer: SubwordTokenizer
+) -> Translator:
+    """A translator of each kind, with random weights."""
+    return Translator(
+        make_network(small_config), tokenizer, source_language="fr", target_language="en"
+    )
