@@ -1,0 +1,211 @@
+"""What an operator can set, and where it comes from.
+
+Flags win over the environment, the environment over the file, the file over the defaults:
+
+    settings = load_settings(Path("dragoman.toml"), address="127.0.0.1:0", log_level="debug")
+
+A flag that is None was not given. The file is TOML, with the names of `ServerSettings` as keys and
+`default_models` and `limits` as tables; a relative folder in it is relative to the file. In the
+environment the names are in capitals behind DRAGOMAN_, with two underscores for a table:
+DRAGOMAN_ADDRESS, DRAGOMAN_LIMITS__SOURCES, DRAGOMAN_MODEL_REPOSITORIES (several folders are
+separated as in PATH). Anything unknown or wrong is a `ConfigError` that names the key.
+"""
+
+import difflib
+import os
+import re
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic_settings import (
+    BaseSettings,
+    EnvSettingsSource,
+    InitSettingsSource,
+    NoDecode,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    SettingsError,
+)
+
+from dragoman_server.errors import ConfigError
+
+_PREFIX = "DRAGOMAN_"
+_ADDRESS = re.compile(r"(?P<host>\[[0-9A-Fa-f:.%]+\]|[^\s:\[\]/]+):(?P<port>[0-9]{1,5})")
+
+Count = Annotated[int, Field(ge=1, le=1_000_000_000)]
+Seconds = Annotated[float, Field(ge=0, le=86_400, allow_inf_nan=False)]
+
+
+class DefaultModels(BaseModel):
+    """The models that answer calls which name none. Where unset: the only model of its kind."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    embedding: str | None = Field(default=None, description="for EmbeddingService")
+    translation: str | None = Field(default=None, description="for TranslationService")
+
+
+class Limits(BaseModel):
+    """The most that one request may hold. Longer requests are refused, never shortened."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    message_bytes: Annotated[int, Field(ge=1_024, le=512 * 1024 * 1024)] = Field(
+        default=4 * 1024 * 1024, description="bytes of a request message"
+    )
+    words: Count = Field(default=1_000, description="words of Embed")
+    pairs: Count = Field(default=10_000, description="pairs of Similarity")
+    queries: Count = Field(default=1_000, description="queries of Nearest, questions of Analogy")
+    neighbors: Count = Field(default=100_000, description="queries or questions times k")
+    sources: Count = Field(default=1_024, description="texts of Translate")
+    source_characters: Count = Field(
+        default=10_000, description="characters of one text of Translate"
+    )
+    alignment_bytes: Count = Field(
+        default=256 * 1024 * 1024, description="memory for the alignments of one text of Translate"
+    )
+    segments: Count = Field(default=100_000, description="segments of Score")
+
+
+class ServerSettings(BaseSettings):
+    """All settings of the server."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=_PREFIX, env_nested_delimiter="__", extra="forbid", frozen=True
+    )
+
+    address: str = Field(
+        default="127.0.0.1:50051", description="HOST:PORT; port 0 takes a free one"
+    )
+    model_repositories: Annotated[tuple[Path, ...], NoDecode] = Field(
+        default=(),
+        description="folders of bundles, NAME/VERSION; the first that has a bundle gives it",
+    )
+    shipped_models: bool = Field(
+        default=True, description="whether the shipped models are served too"
+    )
+    default_models: DefaultModels = DefaultModels()
+    limits: Limits = Limits()
+    worker_threads: Annotated[int, Field(ge=1, le=256)] = Field(
+        default=2, description="calls that models work on at the same time"
+    )
+    threads_per_call: Annotated[int, Field(ge=1, le=256)] = Field(
+        default=1, description="threads that the arithmetic of one call uses"
+    )
+    max_queued_calls: Annotated[int, Field(ge=0, le=1_000_000)] = Field(
+        default=64, description="calls that may wait for a worker; more are refused"
+    )
+    max_deadline_seconds: Annotated[Seconds, Field(gt=0)] = Field(
+        default=300.0, description="the longest that a call may take, whatever its own deadline"
+    )
+    drain_seconds: Seconds = Field(
+        default=30.0, description="how long calls in flight may take to end after SIGTERM"
+    )
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    log_format: Literal["text", "json"] = "text"
+
+    @field_validator("address")
+    @classmethod
+    def _check_address(cls, value: str) -> str:
+        match = _ADDRESS.fullmatch(value)
+        if match is None or int(match["port"]) > 65_535:
+            raise ValueError(f"{value!r} is no HOST:PORT; give for example 127.0.0.1:50051")
+        return value
+
+    @field_validator("model_repositories", mode="before")
+    @classmethod
+    def _split_folders(cls, value: object) -> object:
+        if isinstance(value, str):
+            return tuple(part for part in value.split(os.pathsep) if part)
+        return value
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        # Only what the caller gives: load_settings adds file and environment, tests add neither.
+        return (init_settings,)
+
+
+def load_settings(config_file: Path | None = None, **flags: Any) -> ServerSettings:
+    """The settings from flags, environment, file and defaults, in this order of precedence.
+
+    A flag that is None counts as not given. Raises `ConfigError` naming each wrong key.
+    """
+    in_file = {} if config_file is None else _read_toml(config_file)
+    given = {name: value for name, value in flags.items() if value is not None}
+    _check_environment_names()
+
+    class _Sources(ServerSettings):
+        @classmethod
+        def settings_customise_sources(
+            cls, settings_cls: type[BaseSettings], *_: Any, **__: Any
+        ) -> tuple[PydanticBaseSettingsSource, ...]:
+            return (
+                InitSettingsSource(settings_cls, init_kwargs=given),
+                EnvSettingsSource(settings_cls),
+                InitSettingsSource(settings_cls, init_kwargs=in_file),
+            )
+
+    try:
+        merged = _Sources()
+    except ValidationError as error:
+        raise ConfigError("\n".join(_describe(error, config_file))) from error
+    except SettingsError as error:
+        raise ConfigError(f"in the environment: {error}") from error
+    return ServerSettings(**{name: getattr(merged, name) for name in ServerSettings.model_fields})
+
+
+def _read_toml(path: Path) -> dict[str, Any]:
+    try:
+        values = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read: {error.strerror or error}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: is not TOML: {error}") from error
+    folders = values.get("model_repositories")
+    if isinstance(folders, list):
+        values["model_repositories"] = [
+            str(path.absolute().parent / folder) if isinstance(folder, str) else folder
+            for folder in folders
+        ]
+    return values
+
+
+def _check_environment_names() -> None:
+    """Refuse a misspelt variable. Others behind the prefix may belong to the client."""
+    known = {f"{_PREFIX}{name.upper()}" for name in ServerSettings.model_fields}
+    for name in sorted(os.environ):
+        top = name.upper().split("__")[0]
+        if name.upper().startswith(_PREFIX) and top not in known:
+            near = difflib.get_close_matches(top, known, n=1, cutoff=0.85)
+            if near:
+                raise ConfigError(
+                    f"{name}: there is no such setting; did you mean {near[0]}? "
+                    "Correct it or unset it"
+                )
+
+
+def _describe(error: ValidationError, config_file: Path | None) -> Iterator[str]:
+    where = "" if config_file is None else f" (in {config_file}, the environment or a flag)"
+    for problem in error.errors():
+        key = ".".join(str(part) for part in problem["loc"]) or "settings"
+        if problem["type"] == "extra_forbidden":
+            yield f"{key}: there is no such setting{where}; {_known_keys(problem['loc'])}"
+        else:
+            text = problem["msg"].removeprefix("Value error, ")
+            yield f"{key}: {text[0].lower()}{text[1:]}{where}; it is {problem['input']!r}"
+
+
+def _known_keys(location: tuple[int | str, ...]) -> str:
+    tables: dict[str, type[BaseModel]] = {"limits": Limits, "default_models": DefaultModels}
+    table = tables.get(str(location[0]), ServerSettings) if len(location) > 1 else ServerSettings
+    return f"the settings here are {', '.join(table.model_fields)}"
