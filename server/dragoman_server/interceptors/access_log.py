@@ -1,0 +1,52 @@
+"""One line in the log for each call."""
+
+import asyncio
+import logging
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import grpc
+
+from dragoman_server.interceptors.call_scope import CallScopeInterceptor, Context, seconds_left
+from dragoman_server.interceptors.request_id import current_request_id
+
+_log = logging.getLogger("dragoman_server.access")
+_CODES = {code.value[0]: code for code in grpc.StatusCode}
+# Probes come every few seconds, for ever.
+_QUIET = ("/grpc.health.v1.", "/grpc.reflection.", "/grpc.channelz.")
+
+
+class AccessLogInterceptor(CallScopeInterceptor):
+    """Logs method, status, milliseconds, request id and peer; never what a request holds."""
+
+    @asynccontextmanager
+    async def scope(self, method: str, context: Context) -> AsyncIterator[None]:
+        started = time.monotonic()
+        gone = False
+        try:
+            yield
+        except asyncio.CancelledError:
+            gone = True
+            raise
+        finally:
+            level = logging.DEBUG if method.startswith(_QUIET) else logging.INFO
+            fields = {
+                "method": method,
+                "code": _outcome(context, gone),
+                "ms": round((time.monotonic() - started) * 1_000, 1),
+                "request_id": current_request_id(),
+                "peer": context.peer(),
+            }
+            _log.log(level, "call", extra={"fields": fields})
+
+
+def _outcome(context: Context, gone: bool) -> str:
+    if gone:
+        remaining = seconds_left(context)
+        late = remaining is not None and remaining <= 0
+        return "DEADLINE_EXCEEDED" if late else "CANCELLED"
+    code: Any = context.code()  # an int, whatever grpc's types say, and 0 where none was set
+    found = code if isinstance(code, grpc.StatusCode) else _CODES.get(code or 0)
+    return "OK" if found is None else found.name

@@ -1,0 +1,92 @@
+"""Counts the calls in flight, refuses new ones while the server drains, and bounds their time."""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from typing import Any
+
+from dragoman_models.errors import OverloadedError
+from dragoman_server.errors import DeadlinePassedError
+from dragoman_server.interceptors.call_scope import CallScopeInterceptor, Context, seconds_left
+
+_SERVED_PREFIX = "/dragoman.v1."
+_RETRY_SECONDS = 1.0
+
+
+class AdmissionInterceptor(CallScopeInterceptor):
+    """Lets calls of Dragoman's services in until the server drains.
+
+    Health, reflection and channelz are always let in and never waited for: their streams may last
+    as long as the server.
+    """
+
+    def __init__(self, max_deadline_seconds: float) -> None:
+        self._max_deadline_seconds = max_deadline_seconds
+        self._draining = False
+        self._abandoned = False
+        self._in_flight: set[asyncio.Task[Any]] = set()
+        self._idle = asyncio.Event()
+        self._idle.set()
+
+    @property
+    def in_flight(self) -> int:
+        """Calls of Dragoman's services that are not yet answered."""
+        return len(self._in_flight)
+
+    def refuse_new_calls(self) -> None:
+        """From now on every new call is UNAVAILABLE, with the advice to try elsewhere."""
+        self._draining = True
+
+    async def wait_until_idle(self, seconds: float) -> bool:
+        """Wait until no call is in flight; False if some still are after `seconds`."""
+        try:
+            async with asyncio.timeout(seconds):
+                await self._idle.wait()
+        except TimeoutError:
+            return False
+        return True
+
+    def abandon_calls(self) -> None:
+        """End the calls still in flight as UNAVAILABLE: another server may answer them."""
+        self._abandoned = True
+        for task in self._in_flight:
+            task.cancel()
+
+    @asynccontextmanager
+    async def scope(self, method: str, context: Context) -> AsyncIterator[None]:
+        if not method.startswith(_SERVED_PREFIX):
+            yield
+            return
+        if self._draining:
+            raise OverloadedError("the server is stopping", _RETRY_SECONDS)
+        remaining = seconds_left(context)
+        if remaining is not None and remaining <= 0:
+            raise DeadlinePassedError("the deadline passed before the call began")
+        with self._counted() as task:
+            timeout = asyncio.timeout(self._max_deadline_seconds)
+            try:
+                async with timeout:
+                    yield
+            except asyncio.CancelledError:
+                if not self._abandoned:
+                    raise
+                task.uncancel()
+                raise OverloadedError("the server is stopping", _RETRY_SECONDS) from None
+            except TimeoutError:
+                if not timeout.expired():
+                    raise
+                limit = f"{self._max_deadline_seconds:g} s, the longest that this server allows"
+                raise DeadlinePassedError(f"the call took {limit}; send less at once") from None
+
+    @contextmanager
+    def _counted(self) -> Iterator[asyncio.Task[Any]]:
+        task = asyncio.current_task()
+        assert task is not None  # noqa: S101 - a handler always runs in a task
+        self._in_flight.add(task)
+        self._idle.clear()
+        try:
+            yield task
+        finally:
+            self._in_flight.discard(task)
+            if not self._in_flight:
+                self._idle.set()

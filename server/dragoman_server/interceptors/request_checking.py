@@ -1,0 +1,83 @@
+"""Refuses requests that no service should see: too long, undecodable, or not yet served."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any
+
+import grpc
+from google.protobuf import descriptor_pool
+from google.protobuf.descriptor import Descriptor
+
+from dragoman_server.interceptors.call_scope import (
+    Context,
+    Handler,
+    behavior_of,
+    with_behavior,
+)
+from dragoman_server.request_checks import (
+    RejectedRequest,
+    check_request,
+    checked_deserializer,
+)
+
+_SERVED_PREFIX = "/dragoman.v1."
+
+
+class RequestCheckingInterceptor(grpc.aio.ServerInterceptor):
+    """Applies `request_checks` to each request message of Dragoman's services."""
+
+    def __init__(self, most_bytes: int) -> None:
+        self._most_bytes = most_bytes
+
+    async def intercept_service(
+        self,
+        continuation: Callable[[grpc.HandlerCallDetails], Awaitable[Handler | None]],
+        handler_call_details: grpc.HandlerCallDetails,
+    ) -> Handler | None:
+        handler = await continuation(handler_call_details)
+        if handler is None or not handler_call_details.method.startswith(_SERVED_PREFIX):
+            return handler
+        deserialize = handler.request_deserializer
+        if deserialize is None:
+            return handler
+        request_type = _request_type(handler_call_details.method)
+        return with_behavior(
+            handler,
+            _checking(handler),
+            checked_deserializer(deserialize, request_type, self._most_bytes),
+        )
+
+
+def _checking(handler: Handler) -> Callable[..., Any]:
+    inner = behavior_of(handler)
+    checked = _checked_stream if handler.request_streaming else _checked
+
+    async def answer(request: Any, context: Context) -> Any:
+        return await inner(checked(request), context)
+
+    async def stream(request: Any, context: Context) -> AsyncIterator[Any]:
+        async for response in inner(checked(request), context):
+            yield response
+
+    return stream if inspect.isasyncgenfunction(inner) else answer
+
+
+async def _checked_stream(requests: AsyncIterator[Any]) -> AsyncIterator[Any]:
+    async for request in requests:
+        yield _checked(request)
+
+
+def _checked(request: Any) -> Any:
+    if isinstance(request, RejectedRequest):
+        raise request.error
+    check_request(request)
+    return request
+
+
+def _request_type(method: str) -> Descriptor:
+    service, _, name = method.removeprefix("/").rpartition("/")
+    pool = descriptor_pool.Default()
+    found: Descriptor = pool.FindServiceByName(service).methods_by_name[name].input_type
+    return found
