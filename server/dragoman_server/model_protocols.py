@@ -1,0 +1,67 @@
+"""The models as the services see them; a test can pass in a fake one of the same shape."""
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Protocol
+
+if (
+    TYPE_CHECKING
+):  # the real ones import torch, which takes seconds that the open port need not wait
+    from dragoman_models.embeddings.word_vectors import (
+        AnalogyMethod,
+        AnalogyQuestion,
+        EmbeddedWord,
+        NearestQuery,
+        Neighbors,
+        SearchOptions,
+        WordLookup,
+        WordSimilarity,
+    )
+    from dragoman_models.errors import DragomanError
+    from dragoman_models.translation.translator import Hypothesis, TranslationOptions
+
+
+class WordVectorModel(Protocol):
+    """What EmbeddingService needs; each method answers every item by a value or by its error."""
+
+    @property
+    def vocabulary_size(self) -> int: ...
+
+    @property
+    def dimensions(self) -> int: ...
+
+    def embed(
+        self, words: Sequence[str], *, normalize: bool = False, lookup: "WordLookup" = ...
+    ) -> "list[EmbeddedWord | DragomanError]": ...
+
+    def similarity(
+        self, pairs: Sequence[tuple[str, str]], *, lookup: "WordLookup" = ...
+    ) -> "list[WordSimilarity | DragomanError]": ...
+
+    def nearest(
+        self, queries: "Sequence[NearestQuery]", options: "SearchOptions | None" = None
+    ) -> "list[Neighbors | DragomanError]": ...
+
+    def analogy(
+        self,
+        questions: "Sequence[AnalogyQuestion]",
+        options: "SearchOptions | None" = None,
+        method: "AnalogyMethod" = ...,
+    ) -> "list[Neighbors | DragomanError]": ...
+
+
+class TranslationModel(Protocol):
+    """What TranslationService needs."""
+
+    def source_tokens(self, text: str) -> tuple[str, ...]:
+        """The source's tokens, the end-of-sentence token last; alone where the text holds none."""
+        ...
+
+    def translate(
+        self,
+        sources: Sequence[str],
+        options: "TranslationOptions",
+        *,
+        cancelled: Callable[[int], bool] | None = None,
+    ) -> "list[tuple[Hypothesis, ...]]":
+        """Hypotheses for each source, best first. `cancelled` is asked at each decoding step."""
+        ...

@@ -1,0 +1,49 @@
+"""Which service answers with which family of models, and how such a model is warmed up."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from dragoman.v1 import embedding_service_pb2, translation_service_pb2
+from dragoman_server.model_protocols import TranslationModel, WordVectorModel
+
+EMBEDDING_SERVICE = embedding_service_pb2.DESCRIPTOR.services_by_name["EmbeddingService"].full_name
+TRANSLATION_SERVICE = translation_service_pb2.DESCRIPTOR.services_by_name[
+    "TranslationService"
+].full_name
+
+
+@dataclass(frozen=True, kw_only=True)
+class ServedFamily:
+    """A family of models, the service that its models answer, and the setting of its default."""
+
+    name: str
+    service: str
+    setting: str
+    warm_up: Callable[[Any], None]  # a real call: the first one is slower than all others
+
+
+def _warm_up_word_vectors(model: WordVectorModel) -> None:
+    model.nearest(["the"])
+
+
+def _warm_up_translator(model: TranslationModel) -> None:
+    from dragoman_models.translation.translator import TranslationOptions
+
+    model.translate(["One.", "One two."], TranslationOptions(max_length=8))
+
+
+SERVED_FAMILIES: tuple[ServedFamily, ...] = (
+    ServedFamily(
+        name="word-vectors",
+        service=EMBEDDING_SERVICE,
+        setting="default_models.embedding",
+        warm_up=_warm_up_word_vectors,
+    ),
+    ServedFamily(
+        name="translation",
+        service=TRANSLATION_SERVICE,
+        setting="default_models.translation",
+        warm_up=_warm_up_translator,
+    ),
+)
