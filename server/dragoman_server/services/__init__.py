@@ -1,0 +1,1 @@
+"""The services: they check and translate types, and compute nothing themselves."""
