@@ -1,0 +1,143 @@
+"""Puts services, interceptors and gRPC's own services together into one server."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import grpc
+
+# Named here so that reflection can describe the details of a status.
+from google.rpc import error_details_pb2 as _error_details  # noqa: F401
+from grpc_channelz.v1 import channelz, channelz_pb2
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection
+
+from dragoman.v1 import (
+    embedding_service_pb2_grpc,
+    evaluation_service_pb2_grpc,
+    language_model_service_pb2_grpc,
+    model_service_pb2_grpc,
+    translation_service_pb2_grpc,
+    vision_service_pb2_grpc,
+)
+from dragoman_server.config import ServerSettings
+from dragoman_server.errors import StartupError
+from dragoman_server.health import ServerHealth
+from dragoman_server.interceptors.access_log import AccessLogInterceptor
+from dragoman_server.interceptors.admission import AdmissionInterceptor
+from dragoman_server.interceptors.error_mapping import ErrorMappingInterceptor
+from dragoman_server.interceptors.request_checking import RequestCheckingInterceptor
+from dragoman_server.interceptors.request_id import RequestIdInterceptor
+from dragoman_server.model_repository import ModelRepository
+from dragoman_server.served_families import EMBEDDING_SERVICE, TRANSLATION_SERVICE
+from dragoman_server.services.embedding import EmbeddingService
+from dragoman_server.services.evaluation import EVALUATION_SERVICE, EvaluationService
+from dragoman_server.services.model import MODEL_SERVICE, ModelService
+from dragoman_server.services.translation import TranslationService
+from dragoman_server.services.unserved import (
+    LANGUAGE_MODEL_SERVICE,
+    VISION_SERVICE,
+    LanguageModelService,
+    VisionService,
+)
+from dragoman_server.work_queue import WorkQueue
+
+SERVICES: tuple[str, ...] = (
+    EMBEDDING_SERVICE,
+    TRANSLATION_SERVICE,
+    EVALUATION_SERVICE,
+    MODEL_SERVICE,
+    LANGUAGE_MODEL_SERVICE,
+    VISION_SERVICE,
+)
+
+# gRPC itself drops messages this many times longer than the limit, before they are in memory.
+# Between the two, the request check refuses them with all details of the error table.
+_HARD_LIMIT_FACTOR = 4
+
+
+@dataclass(frozen=True, kw_only=True)
+class ServerParts:
+    """What a server is made of, and what its start and end need to reach."""
+
+    server: grpc.aio.Server
+    health: ServerHealth
+    admission: AdmissionInterceptor
+    queues: tuple[WorkQueue, ...]
+
+
+def build_server(settings: ServerSettings, repository: ModelRepository) -> ServerParts:
+    """The server with all its services, not yet listening. Call it in the event loop."""
+    admission = AdmissionInterceptor(settings.max_deadline_seconds)
+    server = grpc.aio.server(
+        interceptors=(
+            RequestIdInterceptor(),
+            AccessLogInterceptor(),
+            ErrorMappingInterceptor(),
+            admission,
+            RequestCheckingInterceptor(settings.limits.message_bytes),
+        ),
+        options=_options(settings),
+    )
+    models = WorkQueue(
+        "model calls",
+        worker_threads=settings.worker_threads,
+        max_queued=settings.max_queued_calls,
+    )
+    # Scoring runs long in Python and cannot be stopped; it must not keep models from answering.
+    scoring = WorkQueue("scoring", worker_threads=1, max_queued=settings.max_queued_calls)
+    limits = settings.limits
+    embedding_service_pb2_grpc.add_EmbeddingServiceServicer_to_server(
+        EmbeddingService(repository, models, limits), server
+    )
+    translation_service_pb2_grpc.add_TranslationServiceServicer_to_server(
+        TranslationService(repository, models, limits), server
+    )
+    evaluation_service_pb2_grpc.add_EvaluationServiceServicer_to_server(
+        EvaluationService(scoring, limits), server
+    )
+    model_service_pb2_grpc.add_ModelServiceServicer_to_server(ModelService(repository), server)
+    language_model_service_pb2_grpc.add_LanguageModelServiceServicer_to_server(
+        LanguageModelService(), server
+    )
+    vision_service_pb2_grpc.add_VisionServiceServicer_to_server(VisionService(), server)
+    health = _add_own_services_of_grpc(server)
+    return ServerParts(server=server, health=health, admission=admission, queues=(models, scoring))
+
+
+def listen(server: grpc.aio.Server, address: str) -> str:
+    """Open the port; the address with the actual port. Raises `StartupError` if it is taken."""
+    try:
+        port = server.add_insecure_port(address)
+    except RuntimeError as error:
+        raise StartupError(
+            f"cannot listen on {address}: {_reason(error)}; stop the server that is there, or "
+            "give another --address (port 0 takes a free one)"
+        ) from error
+    return f"{address.rpartition(':')[0]}:{port}"
+
+
+def _add_own_services_of_grpc(server: grpc.aio.Server) -> ServerHealth:
+    health = ServerHealth(SERVICES)
+    health_pb2_grpc.add_HealthServicer_to_server(health.servicer, server)
+    channelz.add_channelz_servicer(server)
+    own = (health_pb2.DESCRIPTOR, channelz_pb2.DESCRIPTOR)
+    names = [
+        name for file in own for name in (one.full_name for one in file.services_by_name.values())
+    ]
+    reflection.enable_server_reflection((*SERVICES, *names, reflection.SERVICE_NAME), server)
+    return health
+
+
+def _options(settings: ServerSettings) -> Sequence[tuple[str, int]]:
+    return (
+        # A second server on the port must fail, not share its calls at random.
+        ("grpc.so_reuseport", 0),
+        ("grpc.enable_channelz", 1),
+        ("grpc.max_receive_message_length", settings.limits.message_bytes * _HARD_LIMIT_FACTOR),
+        ("grpc.max_send_message_length", -1),
+    )
+
+
+def _reason(error: RuntimeError) -> str:
+    text = " ".join(str(error).split())
+    return "the address is already in use" if "in use" in text else text
