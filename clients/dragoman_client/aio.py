@@ -1,0 +1,391 @@
+# ruff: noqa: ASYNC109 - a timeout here is a deadline that the server learns of
+"""The asynchronous client, for asyncio."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Sequence
+from types import TracebackType
+from typing import TypeVar, cast, overload
+
+import grpc
+from google.protobuf.message import Message
+
+from dragoman_client import calls
+from dragoman_client.calls import Call, OneOrMany
+from dragoman_client.channel import (
+    DEFAULT_ADDRESS,
+    DEFAULT_MAX_ANSWER_BYTES,
+    DEFAULT_RETRIES,
+    DEFAULT_TIMEOUT,
+    Retries,
+    channel_options,
+    checked_address,
+    checked_seconds,
+)
+from dragoman_client.errors import DeadlineExceededError, DragomanClientError, UnavailableError
+from dragoman_client.options import ScoringOptions, SearchOptions, TranslationOptions, WordLookup
+from dragoman_client.requests import Model
+from dragoman_client.responses import ItemResult
+from dragoman_client.results import (
+    HealthStatus,
+    ModelCard,
+    ModelInfo,
+    ModelState,
+    Neighbors,
+    Similarity,
+    Translation,
+    TranslationScores,
+    WordVector,
+)
+from dragoman_client.status_errors import FailedCall, error_of_call, not_ready
+
+Response = TypeVar("Response", bound=Message)
+Answer = TypeVar("Answer")
+
+_PAUSE_BEFORE_ASKING_AGAIN = 0.1  # seconds, where a server that starts was found and lost again
+
+
+class AsyncClient:
+    """Calls a Dragoman server and waits for its answers, many at once in one event loop.
+
+    Close it, or use it in an ``async with`` statement. Each call takes one item or many. One item
+    gives its answer, or raises. Many give a list in the same order, in which an item that failed is
+    represented by its DragomanClientError, so that the rest is not lost; what concerns the call as
+    a whole raises.
+
+    Every call has a deadline, and one that finds the server UNAVAILABLE is sent again, when the
+    server wants it (see ``Retries``). The ``model`` of a call is a name, a ``ModelVersion``, or
+    empty for the server's default.
+    """
+
+    def __init__(
+        self,
+        address: str = DEFAULT_ADDRESS,
+        *,
+        timeout: float = DEFAULT_TIMEOUT,
+        retries: Retries = DEFAULT_RETRIES,
+        max_answer_bytes: int = DEFAULT_MAX_ANSWER_BYTES,
+    ) -> None:
+        """Connects at the first call.
+
+        Args:
+            address: HOST:PORT of the server.
+            timeout: seconds that a call may take, retries included, unless it says otherwise.
+            retries: how calls are sent again.
+            max_answer_bytes: a larger answer is refused.
+        Raises:
+            ValueError: the address is not HOST:PORT, or the timeout not above 0.
+        """
+        self.address = checked_address(address)
+        self.timeout = checked_seconds(timeout)
+        self._options = channel_options(address, retries=retries, max_answer_bytes=max_answer_bytes)
+        # gRPC binds a channel to the event loop that runs when it is made: the first call's.
+        self._opened: grpc.aio.Channel | None = None
+
+    async def __aenter__(self) -> AsyncClient:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Cancels the calls in flight and frees the connection."""
+        if self._opened is not None:
+            await self._opened.close()
+
+    # --- word vectors ---
+    # A str is a Sequence[str] as well: where the overloads overlap, the first one holds.
+
+    @overload
+    async def embed(  # type: ignore[overload-overlap]
+        self,
+        words: str,
+        *,
+        model: Model = "",
+        lookup: WordLookup | None = None,
+        normalize: bool = False,
+        timeout: float | None = None,
+    ) -> WordVector: ...
+
+    @overload
+    async def embed(
+        self,
+        words: Sequence[str],
+        *,
+        model: Model = "",
+        lookup: WordLookup | None = None,
+        normalize: bool = False,
+        timeout: float | None = None,
+    ) -> list[ItemResult[WordVector]]: ...
+
+    async def embed(
+        self,
+        words: str | Sequence[str],
+        *,
+        model: Model = "",
+        lookup: WordLookup | None = None,
+        normalize: bool = False,
+        timeout: float | None = None,
+    ) -> OneOrMany[WordVector]:
+        """The vector of a word, or of each of many; ``normalize`` scales them to length 1."""
+        call = calls.embed(words, model=model, lookup=lookup, normalize=normalize)
+        return await self._run(call, timeout)
+
+    @overload
+    async def similarity(
+        self,
+        first: str,
+        second: str,
+        /,
+        *,
+        model: Model = "",
+        lookup: WordLookup | None = None,
+        timeout: float | None = None,
+    ) -> Similarity: ...
+
+    @overload
+    async def similarity(
+        self,
+        pairs: Sequence[tuple[str, str]],
+        /,
+        *,
+        model: Model = "",
+        lookup: WordLookup | None = None,
+        timeout: float | None = None,
+    ) -> list[ItemResult[Similarity]]: ...
+
+    async def similarity(
+        self,
+        first: str | Sequence[tuple[str, str]],
+        second: str | None = None,
+        /,
+        *,
+        model: Model = "",
+        lookup: WordLookup | None = None,
+        timeout: float | None = None,
+    ) -> OneOrMany[Similarity]:
+        """The cosine of two words, or of each of many pairs."""
+        call = calls.similarity(first, second, model=model, lookup=lookup)
+        return await self._run(call, timeout)
+
+    @overload
+    async def nearest(  # type: ignore[overload-overlap]
+        self,
+        words: str,
+        *,
+        model: Model = "",
+        options: SearchOptions | None = None,
+        timeout: float | None = None,
+    ) -> Neighbors: ...
+
+    @overload
+    async def nearest(
+        self,
+        words: Sequence[str],
+        *,
+        model: Model = "",
+        options: SearchOptions | None = None,
+        timeout: float | None = None,
+    ) -> list[ItemResult[Neighbors]]: ...
+
+    async def nearest(
+        self,
+        words: str | Sequence[str],
+        *,
+        model: Model = "",
+        options: SearchOptions | None = None,
+        timeout: float | None = None,
+    ) -> OneOrMany[Neighbors]:
+        """The words nearest to a word, or to each of many."""
+        call = calls.nearest(words, model=model, options=options)
+        return await self._run(call, timeout)
+
+    @overload
+    async def analogy(
+        self,
+        a: str,
+        b: str,
+        c: str,
+        /,
+        *,
+        model: Model = "",
+        options: SearchOptions | None = None,
+        timeout: float | None = None,
+    ) -> Neighbors: ...
+
+    @overload
+    async def analogy(
+        self,
+        questions: Sequence[tuple[str, str, str]],
+        /,
+        *,
+        model: Model = "",
+        options: SearchOptions | None = None,
+        timeout: float | None = None,
+    ) -> list[ItemResult[Neighbors]]: ...
+
+    async def analogy(
+        self,
+        a: str | Sequence[tuple[str, str, str]],
+        b: str | None = None,
+        c: str | None = None,
+        /,
+        *,
+        model: Model = "",
+        options: SearchOptions | None = None,
+        timeout: float | None = None,
+    ) -> OneOrMany[Neighbors]:
+        """Completes "a is to b as c is to ...", or each of many such questions."""
+        call = calls.analogy(a, b, c, model=model, options=options)
+        return await self._run(call, timeout)
+
+    # --- translation ---
+
+    @overload
+    async def translate(  # type: ignore[overload-overlap]
+        self,
+        sources: str,
+        *,
+        model: Model = "",
+        options: TranslationOptions | None = None,
+        timeout: float | None = None,
+    ) -> Translation: ...
+
+    @overload
+    async def translate(
+        self,
+        sources: Sequence[str],
+        *,
+        model: Model = "",
+        options: TranslationOptions | None = None,
+        timeout: float | None = None,
+    ) -> list[ItemResult[Translation]]: ...
+
+    async def translate(
+        self,
+        sources: str | Sequence[str],
+        *,
+        model: Model = "",
+        options: TranslationOptions | None = None,
+        timeout: float | None = None,
+    ) -> OneOrMany[Translation]:
+        """Translates a text, or each of many."""
+        call = calls.translate(sources, model=model, options=options)
+        return await self._run(call, timeout)
+
+    async def score(
+        self,
+        hypotheses: Sequence[str],
+        references: Sequence[str],
+        *,
+        options: ScoringOptions | None = None,
+        timeout: float | None = None,
+    ) -> TranslationScores:
+        """BLEU, chrF and TER of translations, against one reference each."""
+        call = calls.score(hypotheses, references, options=options)
+        return await self._run(call, timeout)
+
+    # --- models ---
+
+    async def list_models(
+        self,
+        *,
+        family: str = "",
+        states: Sequence[ModelState] = (),
+        timeout: float | None = None,
+    ) -> list[ModelInfo]:
+        """Every version of every model that the server has, of one family or in some states."""
+        models: list[ModelInfo] = []
+        token = ""
+        while True:
+            call = calls.list_models(family=family, states=states, page_token=token)
+            page = await self._run(call, timeout)
+            models += page.models
+            token = page.next_page_token
+            if not token:
+                return models
+
+    async def get_model(self, model: Model, *, timeout: float | None = None) -> ModelCard:
+        """One model with its card."""
+        return await self._run(calls.get_model(model), timeout)
+
+    # --- health ---
+
+    async def check_health(
+        self, service: str = "", *, timeout: float | None = None
+    ) -> HealthStatus:
+        """Whether a service answers calls; the empty name stands for the server as a whole.
+
+        Raises:
+            NotFoundError: the server has no such service.
+        """
+        return await self._run(calls.check_health(service), timeout)
+
+    async def wait_until_ready(self, service: str = "", *, timeout: float = 60.0) -> None:
+        """Waits until the server, or one service of it, answers calls; also for one that starts.
+
+        Raises:
+            DeadlineExceededError: it did not within ``timeout`` seconds.
+        """
+        deadline = time.monotonic() + checked_seconds(timeout)
+        while (left := deadline - time.monotonic()) > 0:
+            try:
+                if await self._saw_serving(calls.check_health(service, watch=True), left):
+                    return
+            except DeadlineExceededError:
+                break
+            except UnavailableError:
+                pass
+            await asyncio.sleep(
+                min(_PAUSE_BEFORE_ASKING_AGAIN, max(deadline - time.monotonic(), 0))
+            )
+        raise not_ready(self.address, service, timeout)
+
+    async def _saw_serving(self, call: Call[Response, HealthStatus], timeout: float) -> bool:
+        """Watches until the service serves, or until the server ends the watch."""
+        stream = self._channel.unary_stream(
+            call.method,
+            request_serializer=type(call.request).SerializeToString,
+            response_deserializer=call.response_type.FromString,
+        )(call.request, timeout=timeout, wait_for_ready=True)
+        try:
+            async for response in stream:
+                if call.read(response) is HealthStatus.SERVING:
+                    return True
+        except grpc.RpcError as error:
+            raise self._error(error, timeout) from None
+        finally:
+            stream.cancel()
+        return False
+
+    # --- what all calls share ---
+
+    @property
+    def _channel(self) -> grpc.aio.Channel:
+        if self._opened is None:
+            self._opened = grpc.aio.insecure_channel(self.address, self._options)
+        return self._opened
+
+    async def _run(self, call: Call[Response, Answer], timeout: float | None) -> Answer:
+        seconds = self.timeout if timeout is None else checked_seconds(timeout)
+        send = self._channel.unary_unary(
+            call.method,
+            request_serializer=type(call.request).SerializeToString,
+            response_deserializer=call.response_type.FromString,
+        )
+        try:
+            response = await send(call.request, timeout=seconds)
+        except grpc.RpcError as error:
+            raise self._error(error, seconds) from None
+        return call.read(response)
+
+    def _error(self, error: grpc.RpcError, timeout: float) -> DragomanClientError:
+        failed = cast(FailedCall, error)  # gRPC's errors of calls are calls themselves
+        return error_of_call(failed, address=self.address, timeout=timeout)

@@ -1,0 +1,212 @@
+"""The calls of the API as values: what to send, where, and how to read the answer.
+
+Both clients run the same values; only waiting for the answer differs between them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Generic, TypeAlias, TypeVar
+
+from google.protobuf.message import Message
+from google.protobuf.wrappers_pb2 import Int32Value, StringValue
+
+from dragoman.v1.embedding_service_pb2 import (
+    AnalogyResponse,
+    EmbedResponse,
+    NearestResponse,
+    SimilarityResponse,
+)
+from dragoman.v1.evaluation_service_pb2 import EvaluationServiceScoreResponse
+from dragoman.v1.model_service_pb2 import GetModelResponse, ListModelsResponse
+from dragoman.v1.translation_service_pb2 import TranslateResponse
+from dragoman_client import requests, responses
+from dragoman_client.errors import DragomanClientError, ServerError
+from dragoman_client.options import ScoringOptions, SearchOptions, TranslationOptions, WordLookup
+from dragoman_client.requests import Model
+from dragoman_client.responses import ItemResult
+from dragoman_client.results import (
+    HealthStatus,
+    ModelCard,
+    ModelPage,
+    ModelState,
+    Neighbors,
+    Similarity,
+    Translation,
+    TranslationScores,
+    WordVector,
+)
+
+Response = TypeVar("Response", bound=Message)
+Answer = TypeVar("Answer")
+Item = TypeVar("Item")
+OneOrMany: TypeAlias = Item | list[ItemResult[Item]]
+"""The answer to a call: for one item its answer, for many a list of answers and errors."""
+
+_MODELS_A_PAGE = 1000
+
+
+@dataclass(frozen=True, kw_only=True)
+class Call(Generic[Response, Answer]):
+    """One call: ``read`` turns the response into the answer, or raises."""
+
+    method: str
+    request: Message
+    response_type: type[Response]
+    read: Callable[[Response], Answer]
+
+
+def embed(
+    words: str | Sequence[str], *, model: Model, lookup: WordLookup | None, normalize: bool
+) -> Call[EmbedResponse, OneOrMany[WordVector]]:
+    many = [words] if isinstance(words, str) else words
+    return Call(
+        method="/dragoman.v1.EmbeddingService/Embed",
+        request=requests.embed_request(many, model=model, lookup=lookup, normalize=normalize),
+        response_type=EmbedResponse,
+        read=_reader(responses.embed_results, len(many), single=isinstance(words, str)),
+    )
+
+
+def similarity(
+    first: str | Sequence[tuple[str, str]],
+    second: str | None,
+    *,
+    model: Model,
+    lookup: WordLookup | None,
+) -> Call[SimilarityResponse, OneOrMany[Similarity]]:
+    """One pair, ``first`` and ``second``; or many pairs as ``first``."""
+    if isinstance(first, str):
+        if second is None:
+            raise TypeError("similarity takes two words, or a list of pairs")
+        pairs: Sequence[tuple[str, str]] = [(first, second)]
+    else:
+        pairs = first
+    single = isinstance(first, str)
+    return Call(
+        method="/dragoman.v1.EmbeddingService/Similarity",
+        request=requests.similarity_request(pairs, model=model, lookup=lookup),
+        response_type=SimilarityResponse,
+        read=_reader(responses.similarity_results, len(pairs), single=single),
+    )
+
+
+def nearest(
+    words: str | Sequence[str], *, model: Model, options: SearchOptions | None
+) -> Call[NearestResponse, OneOrMany[Neighbors]]:
+    many = [words] if isinstance(words, str) else words
+    return Call(
+        method="/dragoman.v1.EmbeddingService/Nearest",
+        request=requests.nearest_request(many, model=model, options=options),
+        response_type=NearestResponse,
+        read=_reader(responses.nearest_results, len(many), single=isinstance(words, str)),
+    )
+
+
+def analogy(
+    a: str | Sequence[tuple[str, str, str]],
+    b: str | None,
+    c: str | None,
+    *,
+    model: Model,
+    options: SearchOptions | None,
+) -> Call[AnalogyResponse, OneOrMany[Neighbors]]:
+    """One question, ``a``, ``b`` and ``c``; or many questions as ``a``."""
+    if isinstance(a, str):
+        if b is None or c is None:
+            raise TypeError("analogy takes three words, or a list of questions")
+        questions: Sequence[tuple[str, str, str]] = [(a, b, c)]
+    else:
+        questions = a
+    single = isinstance(a, str)
+    return Call(
+        method="/dragoman.v1.EmbeddingService/Analogy",
+        request=requests.analogy_request(questions, model=model, options=options),
+        response_type=AnalogyResponse,
+        read=_reader(responses.analogy_results, len(questions), single=single),
+    )
+
+
+def translate(
+    sources: str | Sequence[str], *, model: Model, options: TranslationOptions | None
+) -> Call[TranslateResponse, OneOrMany[Translation]]:
+    many = [sources] if isinstance(sources, str) else sources
+    return Call(
+        method="/dragoman.v1.TranslationService/Translate",
+        request=requests.translate_request(many, model=model, options=options),
+        response_type=TranslateResponse,
+        read=_reader(responses.translate_results, len(many), single=isinstance(sources, str)),
+    )
+
+
+def score(
+    hypotheses: Sequence[str], references: Sequence[str], *, options: ScoringOptions | None
+) -> Call[EvaluationServiceScoreResponse, TranslationScores]:
+    return Call(
+        method="/dragoman.v1.EvaluationService/Score",
+        request=requests.score_request(hypotheses, references, options=options),
+        response_type=EvaluationServiceScoreResponse,
+        read=responses.translation_scores,
+    )
+
+
+def list_models(
+    *, family: str, states: Sequence[ModelState], page_token: str
+) -> Call[ListModelsResponse, ModelPage]:
+    return Call(
+        method="/dragoman.v1.ModelService/ListModels",
+        request=requests.list_models_request(
+            family=family, states=states, page_size=_MODELS_A_PAGE, page_token=page_token
+        ),
+        response_type=ListModelsResponse,
+        read=responses.model_page,
+    )
+
+
+def get_model(model: Model) -> Call[GetModelResponse, ModelCard]:
+    return Call(
+        method="/dragoman.v1.ModelService/GetModel",
+        request=requests.get_model_request(model),
+        response_type=GetModelResponse,
+        read=responses.model_card,
+    )
+
+
+def check_health(service: str, *, watch: bool = False) -> Call[Int32Value, HealthStatus]:
+    """The health check, or a stream of its changes.
+
+    HealthCheckRequest has the one field ``string service = 1`` and HealthCheckResponse the one
+    field ``ServingStatus status = 1``: on the wire they are protobuf's own StringValue and
+    Int32Value, which spares the light client a package.
+    """
+    return Call(
+        method=f"/grpc.health.v1.Health/{'Watch' if watch else 'Check'}",
+        request=StringValue(value=service),
+        response_type=Int32Value,
+        read=_health_status,
+    )
+
+
+def _health_status(response: Int32Value) -> HealthStatus:
+    known = response.value in {status.value for status in HealthStatus}
+    return HealthStatus(response.value) if known else HealthStatus.UNKNOWN
+
+
+def _reader(
+    read: Callable[[Response], list[ItemResult[Item]]], count: int, *, single: bool
+) -> Callable[[Response], OneOrMany[Item]]:
+    """Reads ``count`` results: as a list, or the only one, whose error is raised."""
+
+    def read_results(response: Response) -> OneOrMany[Item]:
+        results = read(response)
+        if len(results) != count:
+            raise ServerError(f"the server answered {len(results)} items of {count}")
+        if not single:
+            return results
+        (result,) = results
+        if isinstance(result, DragomanClientError):
+            raise result
+        return result
+
+    return read_results

@@ -1,0 +1,93 @@
+"""How the clients reach a server: its address, and gRPC's own retries, limits and time-outs."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from dataclasses import dataclass
+
+DEFAULT_ADDRESS = "127.0.0.1:50051"
+DEFAULT_TIMEOUT = 30.0
+DEFAULT_MAX_ANSWER_BYTES = 256 * 1024 * 1024
+_HOST_AND_PORT = re.compile(r"([^\s/:\[\]]+|\[[0-9A-Fa-f:.]+(%\w+)?\]):(?P<port>\d{1,5})")
+_RESOLVER = re.compile(r"(unix|unix-abstract|dns|ipv4|ipv6|vsock|xds):.+")
+_LOOPBACK = re.compile(r"(localhost|127\.[\d.]+|\[::1\]):\d+")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Retries:
+    """How often and how fast a call that found the server UNAVAILABLE is sent again.
+
+    Where the server says how long to wait (``grpc-retry-pushback-ms``), that holds; where it says
+    not to retry, the call fails at once. The deadline of the call always holds.
+
+    Attributes:
+        attempts: in all, 1 (no retry) to 5 (the most that gRPC allows).
+        initial_backoff: seconds before the second attempt, give or take a fifth at random.
+        max_backoff: the longest pause in seconds.
+        multiplier: by which each pause is longer than the one before.
+    """
+
+    attempts: int = 5
+    initial_backoff: float = 0.1
+    max_backoff: float = 2.0
+    multiplier: float = 2.0
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.attempts <= 5:
+            raise ValueError(f"attempts is {self.attempts}; give 1 to 5")
+        for name in ("initial_backoff", "max_backoff", "multiplier"):
+            checked_seconds(getattr(self, name), name)
+
+
+def checked_seconds(value: float, name: str = "timeout") -> float:
+    """``value`` if it is a finite number above 0; ValueError otherwise."""
+    if not (math.isfinite(value) and value > 0):
+        raise ValueError(f"{name} is {value}; give a number above 0")
+    return value
+
+
+DEFAULT_RETRIES = Retries()
+
+
+def checked_address(address: str) -> str:
+    """``address`` if a server can be found by it; ValueError with the fix otherwise.
+
+    gRPC itself would try port 443 where none is given, and look up the host "http" in a URL.
+    """
+    match = _HOST_AND_PORT.fullmatch(address)
+    if (match and int(match["port"]) < 65536) or _RESOLVER.fullmatch(address):
+        return address
+    raise ValueError(f"the server's address {address!r} is not HOST:PORT; give {DEFAULT_ADDRESS}")
+
+
+def channel_options(
+    address: str, *, retries: Retries, max_answer_bytes: int
+) -> list[tuple[str, str | int]]:
+    """Options of a gRPC channel to ``address``."""
+    options: list[tuple[str, str | int]] = [
+        ("grpc.max_receive_message_length", max_answer_bytes),
+        ("grpc.enable_retries", int(retries.attempts > 1)),
+        # A call whose request does not fit into this buffer would silently not be retried.
+        ("grpc.per_rpc_retry_buffer_size", 64 * 1024 * 1024),
+        # A server that was just restarted is found again within the retries of a call.
+        ("grpc.initial_reconnect_backoff_ms", 100),
+        ("grpc.max_reconnect_backoff_ms", 1000),
+    ]
+    if retries.attempts > 1:
+        options.append(("grpc.service_config", _service_config(retries)))
+    if _LOOPBACK.fullmatch(address):
+        options.append(("grpc.enable_http_proxy", 0))
+    return options
+
+
+def _service_config(retries: Retries) -> str:
+    policy = {
+        "maxAttempts": retries.attempts,
+        "initialBackoff": f"{retries.initial_backoff:.9f}s",
+        "maxBackoff": f"{retries.max_backoff:.9f}s",
+        "backoffMultiplier": retries.multiplier,
+        "retryableStatusCodes": ["UNAVAILABLE"],
+    }
+    return json.dumps({"methodConfig": [{"name": [{}], "retryPolicy": policy}]})

@@ -1,0 +1,101 @@
+"""How to translate, search and score: what a caller may choose.
+
+None always means the server's default, which the documentation names.
+"""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+
+# The value of each member, in capitals, is what the API's enum calls it.
+
+
+class WordLookup(enum.Enum):
+    """How a word is found in the vocabulary."""
+
+    CASE_FALLBACK = "case_fallback"
+    """As it is written; if that is missing, in another case. The answer says which."""
+    EXACT = "exact"
+    """Only as it is written."""
+
+
+class LengthNormalization(enum.Enum):
+    """How beam search makes hypotheses Y of different lengths |Y| (in tokens) comparable."""
+
+    NONE = "none"
+    """score = log P(Y)"""
+    AVERAGE = "average"
+    """score = log P(Y) / |Y|"""
+    WU_2016 = "wu_2016"
+    """score = log P(Y) / ((5 + |Y|) / 6)^length_penalty (Wu et al. 2016, equation 14)"""
+
+
+class TranslationMetric(enum.Enum):
+    """A measure of translation quality, as sacreBLEU computes it for a corpus."""
+
+    BLEU = "bleu"
+    CHRF = "chrf"
+    TER = "ter"
+
+
+class BleuTokenizer(enum.Enum):
+    """How BLEU divides texts into words: sacreBLEU's option of the same name."""
+
+    MTEVAL_13A = "13a"
+    INTL = "intl"
+    CHAR = "char"
+    NONE = "none"
+
+
+@dataclass(frozen=True, kw_only=True)
+class TranslationOptions:
+    """How to translate.
+
+    Attributes:
+        beam_width: hypotheses that beam search keeps, 1 (greedy) to 64. Default 5.
+        n_best: translations of each text, best first, 1 to ``beam_width``. Default 1.
+        length_normalization: how scores are made comparable. Default WU_2016.
+        length_penalty: alpha of WU_2016, 0 to 10; higher favours longer texts. Default 1.
+        max_length: most tokens of a translation, 1 to 10,000. Default: twice the source's and 20.
+        return_tokens: also returns each translation's tokens and their log-probabilities.
+        return_alignments: also returns the attention of each translation to its source.
+    """
+
+    beam_width: int | None = None
+    n_best: int | None = None
+    length_normalization: LengthNormalization | None = None
+    length_penalty: float | None = None
+    max_length: int | None = None
+    return_tokens: bool = False
+    return_alignments: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class SearchOptions:
+    """Which words a search for the nearest gives.
+
+    Attributes:
+        k: words for each query, 1 to 1,000. Default 10.
+        lookup: how the words of a query are found. Default CASE_FALLBACK.
+        include_query_words: lets the words of a query be among its answers.
+    """
+
+    k: int | None = None
+    lookup: WordLookup | None = None
+    include_query_words: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScoringOptions:
+    """How translations are scored.
+
+    Attributes:
+        metrics: what to compute. Empty means all three.
+        lowercase: compares without regard to case.
+        bleu_tokenizer: how BLEU divides texts into words. Default 13a.
+    """
+
+    metrics: tuple[TranslationMetric, ...] = ()
+    lowercase: bool = False
+    bleu_tokenizer: BleuTokenizer | None = None

@@ -1,0 +1,244 @@
+"""Reads plain values out of the API's response messages."""
+
+from __future__ import annotations
+
+import enum
+from datetime import UTC
+from typing import Protocol, TypeAlias, TypeVar
+
+from google.rpc import status_pb2
+
+from dragoman.v1 import decoding_pb2, embedding_service_pb2, model_pb2
+from dragoman.v1.embedding_service_pb2 import (
+    AnalogyResponse,
+    EmbedResponse,
+    NearestResponse,
+    SimilarityResponse,
+)
+from dragoman.v1.evaluation_service_pb2 import EvaluationServiceScoreResponse
+from dragoman.v1.evaluation_service_pb2 import TranslationScores as TranslationScoresMessage
+from dragoman.v1.model_service_pb2 import GetModelResponse, ListModelsResponse
+from dragoman.v1.translation_service_pb2 import Alignment as AlignmentMessage
+from dragoman.v1.translation_service_pb2 import Hypothesis as HypothesisMessage
+from dragoman.v1.translation_service_pb2 import TranslateResponse
+from dragoman_client.errors import DragomanClientError, ServerError
+from dragoman_client.results import (
+    Alignment,
+    FinishReason,
+    Hypothesis,
+    MetricScore,
+    ModelCard,
+    ModelInfo,
+    ModelPage,
+    ModelState,
+    ModelVersion,
+    Neighbor,
+    Neighbors,
+    ResolvedWord,
+    Similarity,
+    Translation,
+    TranslationScores,
+    WordMatch,
+    WordVector,
+)
+from dragoman_client.status_errors import error_of_status
+
+Answer = TypeVar("Answer")
+ItemResult: TypeAlias = Answer | DragomanClientError
+"""What became of one item of a call with many: its answer, or its error (not raised)."""
+
+
+def embed_results(response: EmbedResponse) -> list[ItemResult[WordVector]]:
+    model = _model_version(response.model)
+    return [
+        WordVector(
+            word=_resolved_word(result.word_vector.word),
+            values=tuple(result.word_vector.vector.values),
+            model=model,
+        )
+        if result.HasField("word_vector")
+        else _item_error(result)
+        for result in response.results
+    ]
+
+
+def similarity_results(response: SimilarityResponse) -> list[ItemResult[Similarity]]:
+    model = _model_version(response.model)
+    return [
+        Similarity(
+            cosine=result.similarity.cosine,
+            first=_resolved_word(result.similarity.first),
+            second=_resolved_word(result.similarity.second),
+            model=model,
+        )
+        if result.HasField("similarity")
+        else _item_error(result)
+        for result in response.results
+    ]
+
+
+def nearest_results(response: NearestResponse) -> list[ItemResult[Neighbors]]:
+    model = _model_version(response.model)
+    return [
+        _neighbors(result.neighbors, model) if result.HasField("neighbors") else _item_error(result)
+        for result in response.results
+    ]
+
+
+def analogy_results(response: AnalogyResponse) -> list[ItemResult[Neighbors]]:
+    model = _model_version(response.model)
+    return [
+        _neighbors(result.answers, model) if result.HasField("answers") else _item_error(result)
+        for result in response.results
+    ]
+
+
+def translate_results(response: TranslateResponse) -> list[ItemResult[Translation]]:
+    model = _model_version(response.model)
+    return [
+        Translation(
+            hypotheses=tuple(_hypothesis(found) for found in result.translation.hypotheses),
+            source_token_count=result.translation.source_token_count,
+            model=model,
+        )
+        if result.HasField("translation") and result.translation.hypotheses
+        else _item_error(result)
+        for result in response.results
+    ]
+
+
+def translation_scores(response: EvaluationServiceScoreResponse) -> TranslationScores:
+    scores = response.scores
+    return TranslationScores(
+        bleu=_metric_score(scores, "bleu"),
+        chrf=_metric_score(scores, "chrf"),
+        ter=_metric_score(scores, "ter"),
+        segment_count=scores.segment_count,
+    )
+
+
+def model_page(response: ListModelsResponse) -> ModelPage:
+    return ModelPage(
+        models=tuple(_model_info(model) for model in response.models),
+        next_page_token=response.next_page_token,
+    )
+
+
+def model_card(response: GetModelResponse) -> ModelCard:
+    return ModelCard(
+        info=_model_info(response.model), card=response.card, labels=tuple(response.labels)
+    )
+
+
+class _Result(Protocol):
+    @property
+    def error(self) -> status_pb2.Status: ...
+
+
+def _item_error(result: _Result) -> DragomanClientError:
+    if result.error.code == 0:
+        return ServerError("the server's answer for this item is empty; is it a newer version?")
+    return error_of_status(result.error)
+
+
+def _model_version(message: model_pb2.ModelVersion) -> ModelVersion:
+    return ModelVersion(name=message.name, version=message.version)
+
+
+def _resolved_word(message: embedding_service_pb2.ResolvedWord) -> ResolvedWord:
+    return ResolvedWord(
+        word=message.word,
+        match=_member(WordMatch, "WORD_MATCH", embedding_service_pb2.WordMatch, message.match),
+        rank=message.rank,
+    )
+
+
+def _neighbors(message: embedding_service_pb2.Neighbors, model: ModelVersion) -> Neighbors:
+    return Neighbors(
+        neighbors=tuple(
+            Neighbor(word=found.word, score=found.score, rank=found.rank)
+            for found in message.neighbors
+        ),
+        query_words=tuple(_resolved_word(word) for word in message.query_words),
+        model=model,
+    )
+
+
+def _hypothesis(message: HypothesisMessage) -> Hypothesis:
+    return Hypothesis(
+        text=message.text,
+        score=message.score,
+        log_prob=message.log_prob,
+        finish_reason=_member(
+            FinishReason, "FINISH_REASON", decoding_pb2.FinishReason, message.finish_reason
+        ),
+        tokens=tuple(message.tokens),
+        token_log_probs=tuple(message.token_log_probs),
+        alignment=_alignment(message.alignment) if message.HasField("alignment") else None,
+    )
+
+
+def _alignment(message: AlignmentMessage) -> Alignment:
+    width = len(message.source_tokens)
+    weights = tuple(message.weights)  # (T * S,) -> (T, S)
+    return Alignment(
+        source_tokens=tuple(message.source_tokens),
+        target_tokens=tuple(message.target_tokens),
+        weights=tuple(
+            weights[start : start + width] for start in range(0, len(weights), max(width, 1))
+        ),
+    )
+
+
+def _metric_score(scores: TranslationScoresMessage, name: str) -> MetricScore | None:
+    if not scores.HasField(name):  # type: ignore[arg-type]
+        return None
+    score = getattr(scores, name)
+    return MetricScore(score=score.score, signature=score.signature)
+
+
+def _model_info(message: model_pb2.ModelInfo) -> ModelInfo:
+    return ModelInfo(
+        name=message.name,
+        version=message.version,
+        family=message.family,
+        state=_member(ModelState, "MODEL_STATE", model_pb2.ModelState, message.state),
+        failure_reason=message.failure_reason,
+        current=message.current,
+        aliases=tuple(message.aliases),
+        services=tuple(message.services),
+        default_for=tuple(message.default_for),
+        description=message.description,
+        license=message.license,
+        source_languages=tuple(message.source_languages),
+        target_languages=tuple(message.target_languages),
+        size_bytes=message.size_bytes,
+        parameter_count=message.parameter_count,
+        vocabulary_size=message.vocabulary_size if message.HasField("vocabulary_size") else None,
+        dimensions=message.dimensions if message.HasField("dimensions") else None,
+        metrics=dict(message.metrics),
+        load_time=message.load_time.ToDatetime(UTC) if message.HasField("load_time") else None,
+        load_seconds=message.load_duration.ToTimedelta().total_seconds()
+        if message.HasField("load_duration")
+        else None,
+    )
+
+
+_Member = TypeVar("_Member", bound=enum.Enum)
+_Number = TypeVar("_Number", contravariant=True)
+
+
+class _Names(Protocol[_Number]):
+    """A generated enum: the names of its values, by number."""
+
+    def Name(self, number: _Number) -> str: ...  # noqa: N802 - protobuf's name
+
+
+def _member(
+    members: type[_Member], prefix: str, names: _Names[_Number], number: _Number
+) -> _Member:
+    """The client's member for a number of the API; UNKNOWN for one that only newer servers use."""
+    try:
+        return members(names.Name(number).removeprefix(f"{prefix}_").lower())
+    except ValueError:
+        return members("unknown")

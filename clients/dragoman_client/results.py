@@ -1,0 +1,232 @@
+"""What the client's calls answer: plain values, no protobuf."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+# The value of each member, in capitals, is what the API's enum calls it. A value that only a newer
+# server knows is read as UNKNOWN.
+
+
+class WordMatch(enum.Enum):
+    """How a word was found in the vocabulary."""
+
+    EXACT = "exact"
+    IGNORING_CASE = "ignoring_case"
+    SUBWORDS = "subwords"
+    UNKNOWN = "unknown"
+
+
+class FinishReason(enum.Enum):
+    """Why a text ends where it ends."""
+
+    END_OF_SEQUENCE = "end_of_sequence"
+    MAX_LENGTH = "max_length"
+    STOP_STRING = "stop_string"
+    UNKNOWN = "unknown"
+
+
+class ModelState(enum.Enum):
+    """The state of one version of a model in the server."""
+
+    LOADING = "loading"
+    READY = "ready"
+    FAILED = "failed"
+    UNLOADED = "unloaded"
+    UNKNOWN = "unknown"
+
+
+class HealthStatus(enum.Enum):
+    """Whether a service answers, by the health protocol of gRPC."""
+
+    UNKNOWN = 0
+    SERVING = 1
+    NOT_SERVING = 2
+    SERVICE_UNKNOWN = 3
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelVersion:
+    """One version of a model. In a request, None is the current version."""
+
+    name: str
+    version: int | None = None
+
+    def __str__(self) -> str:
+        return self.name if self.version is None else f"{self.name}/{self.version}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ResolvedWord:
+    """The entry of the vocabulary that stands for a word of the request.
+
+    ``rank`` is its rank by frequency, from 1; 0 for a word made from subwords.
+    """
+
+    word: str
+    match: WordMatch
+    rank: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class WordVector:
+    """A word with its vector of ``len(values)`` components."""
+
+    word: ResolvedWord
+    values: tuple[float, ...]
+    model: ModelVersion
+
+
+@dataclass(frozen=True, kw_only=True)
+class Similarity:
+    """How alike two words are: the cosine of their vectors, -1 to 1."""
+
+    cosine: float
+    first: ResolvedWord
+    second: ResolvedWord
+    model: ModelVersion
+
+
+@dataclass(frozen=True, kw_only=True)
+class Neighbor:
+    """A word near a query, with its cosine (or the score of the analogy) and its rank."""
+
+    word: str
+    score: float
+    rank: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Neighbors:
+    """The words nearest to a query, or that complete an analogy, best first.
+
+    ``query_words`` are the entries that were found for the words of the query.
+    """
+
+    neighbors: tuple[Neighbor, ...]
+    query_words: tuple[ResolvedWord, ...]
+    model: ModelVersion
+
+
+@dataclass(frozen=True, kw_only=True)
+class Alignment:
+    """The attention that a translation paid to its source.
+
+    ``weights[t][s]`` is the weight of source token s when target token t was written; each of the
+    T rows of S numbers sums to 1. The last token on both sides is the end of the sentence.
+    """
+
+    source_tokens: tuple[str, ...]
+    target_tokens: tuple[str, ...]
+    weights: tuple[tuple[float, ...], ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Hypothesis:
+    """One possible translation.
+
+    Attributes:
+        score: what hypotheses are ranked by; comparable within one translation only.
+        log_prob: natural logarithm of the probability of the tokens, given the source.
+        tokens: empty unless asked for; the end of the sentence is the last.
+        token_log_probs: one for each of ``tokens``.
+        alignment: None unless asked for.
+    """
+
+    text: str
+    score: float
+    log_prob: float
+    finish_reason: FinishReason
+    tokens: tuple[str, ...] = ()
+    token_log_probs: tuple[float, ...] = ()
+    alignment: Alignment | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Translation:
+    """The hypotheses for one text, best first; at least one."""
+
+    hypotheses: tuple[Hypothesis, ...]
+    source_token_count: int
+    model: ModelVersion
+
+    @property
+    def text(self) -> str:
+        """The best translation."""
+        return self.hypotheses[0].text
+
+
+@dataclass(frozen=True, kw_only=True)
+class MetricScore:
+    """A score with sacreBLEU's signature, which makes it reproducible."""
+
+    score: float
+    signature: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class TranslationScores:
+    """BLEU and chrF (0 to 100) and TER (percent) of a corpus; None where not asked for."""
+
+    bleu: MetricScore | None
+    chrf: MetricScore | None
+    ter: MetricScore | None
+    segment_count: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelInfo:
+    """One version of one model in the server.
+
+    Attributes:
+        current: whether it answers the calls that name no version.
+        failure_reason: why loading failed; empty unless ``state`` is FAILED.
+        services: full names of the services that it answers.
+        default_for: those for which it answers the calls that name no model.
+        size_bytes: of the bundle on disk.
+        vocabulary_size, dimensions: None where the model has none.
+        metrics: measured quality by name, such as ``test.bleu``.
+        load_time: when it became READY; None unless it is.
+        load_seconds: how long loading took; None unless it is READY.
+    """
+
+    name: str
+    version: int
+    family: str
+    state: ModelState
+    failure_reason: str
+    current: bool
+    aliases: tuple[str, ...]
+    services: tuple[str, ...]
+    default_for: tuple[str, ...]
+    description: str
+    license: str
+    source_languages: tuple[str, ...]
+    target_languages: tuple[str, ...]
+    size_bytes: int
+    parameter_count: int
+    vocabulary_size: int | None
+    dimensions: int | None
+    metrics: Mapping[str, float]
+    load_time: datetime | None
+    load_seconds: float | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelCard:
+    """One model in full: ``card`` is Markdown; ``labels`` are the classes of a classifier."""
+
+    info: ModelInfo
+    card: str
+    labels: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelPage:
+    """One page of a list of models; ``next_page_token`` is empty on the last."""
+
+    models: tuple[ModelInfo, ...]
+    next_page_token: str

@@ -1,0 +1,158 @@
+"""Requests hold what was asked for, and leave out what was not."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dragoman.v1 import decoding_pb2, embedding_service_pb2, evaluation_service_pb2, model_pb2
+from dragoman.v1.translation_service_pb2 import TranslateRequest
+from dragoman_client import (
+    BleuTokenizer,
+    FinishReason,
+    InvalidRequestError,
+    LengthNormalization,
+    ModelState,
+    ModelVersion,
+    ScoringOptions,
+    SearchOptions,
+    TranslationMetric,
+    TranslationOptions,
+    WordLookup,
+    WordMatch,
+    requests,
+)
+
+TEXTS = st.text(st.characters(exclude_categories=["Cs"]))
+
+
+@given(sources=st.lists(TEXTS), name=TEXTS)
+def test_texts_arrive_as_they_were_written(sources: list[str], name: str) -> None:
+    request = requests.translate_request(sources, model=name, options=None)
+    arrived = TranslateRequest.FromString(request.SerializeToString())
+    assert [source.text for source in arrived.sources] == sources
+    assert arrived.model.name == name
+    assert not arrived.HasField("options")
+
+
+def test_options_that_were_not_chosen_are_absent() -> None:
+    request = requests.translate_request(["a"], model="", options=TranslationOptions())
+    assert request.options.ListFields() == []
+    nearest = requests.nearest_request(["a"], model="", options=SearchOptions())
+    assert nearest.options.ListFields() == []
+    score = requests.score_request(["a"], ["b"], options=ScoringOptions())
+    assert score.options.ListFields() == []
+
+
+def test_options_that_were_chosen_are_there() -> None:
+    chosen = TranslationOptions(
+        beam_width=0,  # which differs from absent
+        n_best=2,
+        length_normalization=LengthNormalization.AVERAGE,
+        length_penalty=0.0,
+        max_length=7,
+        return_tokens=True,
+        return_alignments=True,
+    )
+    options = requests.translate_request(["a"], model="", options=chosen).options
+    assert (options.HasField("beam_width"), options.beam_width) == (True, 0)
+    assert (options.HasField("length_penalty"), options.length_penalty) == (True, 0.0)
+    assert (options.n_best, options.max_length) == (2, 7)
+    assert options.length_normalization == decoding_pb2.LENGTH_NORMALIZATION_AVERAGE
+    assert options.return_tokens
+    assert options.return_alignments
+
+
+def test_search_and_scoring_options() -> None:
+    search = SearchOptions(k=3, lookup=WordLookup.EXACT, include_query_words=True)
+    nearest = requests.nearest_request(["a"], model="", options=search).options
+    assert (nearest.k, nearest.include_query_words) == (3, True)
+    assert nearest.lookup == embedding_service_pb2.WORD_LOOKUP_EXACT
+    scoring = ScoringOptions(
+        metrics=(TranslationMetric.TER, TranslationMetric.BLEU),
+        lowercase=True,
+        bleu_tokenizer=BleuTokenizer.MTEVAL_13A,
+    )
+    options = requests.score_request(["a"], ["b"], options=scoring).options
+    assert list(options.metrics) == [
+        evaluation_service_pb2.TRANSLATION_METRIC_TER,
+        evaluation_service_pb2.TRANSLATION_METRIC_BLEU,
+    ]
+    assert options.bleu_tokenizer == evaluation_service_pb2.BLEU_TOKENIZER_13A
+    assert options.lowercase
+
+
+def test_a_model_is_named_with_or_without_its_version() -> None:
+    assert not requests.get_model_request("fr-en").model.HasField("version")
+    assert not requests.get_model_request(ModelVersion(name="fr-en")).model.HasField("version")
+    named = requests.get_model_request(ModelVersion(name="fr-en", version=2)).model
+    assert (named.name, named.version) == ("fr-en", 2)
+
+
+@pytest.mark.parametrize(
+    ("build", "field"),
+    [
+        (lambda o: requests.translate_request(["a"], model="", options=o(beam_width=-1)), 0),
+        (lambda o: requests.translate_request(["a"], model="", options=o(n_best=2**32)), 1),
+    ],
+)
+def test_numbers_that_cannot_be_sent_are_refused_by_name(
+    build: Callable[[type[TranslationOptions]], object], field: int
+) -> None:
+    with pytest.raises(InvalidRequestError, match="give a whole number") as caught:
+        build(TranslationOptions)
+    assert caught.value.violations[0].field == ("options.beam_width", "options.n_best")[field]
+
+
+@pytest.mark.parametrize(
+    ("field", "build"),
+    [
+        ("words[1]", lambda t: requests.embed_request(
+            ["a", t], model="", lookup=None, normalize=False)),
+        ("pairs[0].second", lambda t: requests.similarity_request(
+            [("a", t)], model="", lookup=None)),
+        ("queries[0].word", lambda t: requests.nearest_request([t], model="", options=None)),
+        ("questions[0].c", lambda t: requests.analogy_request(
+            [("a", "b", t)], model="", options=None)),
+        ("sources[2].text", lambda t: requests.translate_request(
+            ["a", "b", t], model="", options=None)),
+        ("segments[0].references[0]", lambda t: requests.score_request(
+            ["a"], [t], options=None)),
+        ("model.name", requests.get_model_request),
+    ],
+)  # fmt: skip
+def test_text_that_is_not_unicode_is_refused_by_name(
+    field: str, build: Callable[[str], object]
+) -> None:
+    with pytest.raises(InvalidRequestError, match="character 2 is a lone surrogate") as caught:
+        build("x\udcff")
+    assert [violation.field for violation in caught.value.violations] == [field]
+
+
+def test_scores_need_a_reference_for_each_hypothesis() -> None:
+    with pytest.raises(InvalidRequestError, match="references: there are 1 for 2 hypotheses"):
+        requests.score_request(["a", "b"], ["c"], options=None)
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs"),
+    [
+        (WordLookup, embedding_service_pb2.WordLookup),
+        (WordMatch, embedding_service_pb2.WordMatch),
+        (LengthNormalization, decoding_pb2.LengthNormalization),
+        (FinishReason, decoding_pb2.FinishReason),
+        (TranslationMetric, evaluation_service_pb2.TranslationMetric),
+        (BleuTokenizer, evaluation_service_pb2.BleuTokenizer),
+        (ModelState, model_pb2.ModelState),
+    ],
+)
+def test_the_client_knows_every_value_of_the_api(ours: type[enum.Enum], theirs: Any) -> None:
+    unspecified = theirs.Name(0)
+    prefix = unspecified.removesuffix("UNSPECIFIED")
+    names = {f"{prefix}{member.value.upper()}" for member in ours}
+    assert names - {f"{prefix}UNKNOWN"} == set(theirs.keys()) - {unspecified}
