@@ -1,9 +1,10 @@
 """Beam search over many sentences and hypotheses at once, for any model with a next-token step.
 
 The search keeps the hypotheses of all sentences as one matrix of rows, those of a sentence side
-by side. As in Bahdanau et al. 2015, a hypothesis that ends leaves the beam and its place stays
-empty. A sentence leaves the batch when its beam is empty, or when no hypothesis still in it could
-reach the score of those already finished, so long sentences don't hold up short ones.
+by side. A hypothesis that ends leaves the beam, and the next step gives its place to another
+continuation of those still in it. A sentence leaves the batch when its beam is empty, or when no
+hypothesis still in it could beat the ``n_best`` that have finished, so long sentences don't hold
+up short ones.
 """
 
 from __future__ import annotations

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import random
+import zlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -42,7 +43,7 @@ def read_pairs(path: Path, *, source_column: int, target_column: int) -> list[Se
 
     Raises:
         TrainingError: the file is missing, a line lacks a column or one side is blank (the line
-            number is named), or the file is not UTF-8 or not complete gzip.
+            number is named), or the file is not UTF-8, or not whole gzip.
     """
     opener = gzip.open if path.suffix == ".gz" else open
     pairs = []
@@ -59,7 +60,7 @@ def read_pairs(path: Path, *, source_column: int, target_column: int) -> list[Se
                 if not pair.source or not pair.target:
                     raise TrainingError(f"{path}, line {number}: one side is blank; remove it")
                 pairs.append(pair)
-    except (OSError, EOFError, UnicodeDecodeError) as error:
+    except (OSError, EOFError, UnicodeDecodeError, zlib.error) as error:
         raise TrainingError(f"cannot read {path}: {error}") from error
     if not pairs:
         raise TrainingError(f"{path} holds no sentence pairs")
@@ -84,7 +85,8 @@ def gather_batches(
             batches.append(current)
             current = []
         current.append(index)
-    batches.append(current)
+    if current:
+        batches.append(current)
     order.shuffle(batches)
     return batches
 

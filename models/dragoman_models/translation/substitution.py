@@ -25,8 +25,10 @@ _NOT_NAMES = frozenset(
      "Dezember", "Ski", "Hotel", "Radio", "Internet", "Computer", "Pizza", "Restaurant", "Taxi",
      "Bus", "Park", "Arm", "Hand", "Name", "Wind", "Winter", "Gold", "Museum")
 )  # fmt: skip
+_NAME_OR_NUMBER = re.compile(f"{_NAME.pattern}|{_NUMBER.pattern}")
 _BOUNDARY = "$"
 _ORDER = 2
+_ATTEMPTS = 1000
 _SUBJECTS = (("He", "Il", "Er"), ("She", "Elle", "Sie"))  # opening words that name a person
 _SUBJECT_SHARE = 0.25  # of the substitution rate: pronouns must stay the common case
 
@@ -43,9 +45,9 @@ class NameInventor:
                 self._followers[padded[end - _ORDER : end]].append(padded[end])
         self._forbidden = frozenset(forbidden)
 
-    def invent(self, chance: random.Random) -> str:
-        """A name of 3 to 12 letters, drawn letter by letter."""
-        while True:
+    def invent(self, chance: random.Random) -> str | None:
+        """A name of 3 to 12 letters, drawn letter by letter; None if it never comes to one."""
+        for _ in range(_ATTEMPTS):
             name, context = "", _BOUNDARY * _ORDER
             while len(name) <= 12:
                 letter = chance.choice(self._followers[context])
@@ -54,6 +56,7 @@ class NameInventor:
                 name, context = name + letter, (context + letter)[1:]
             if 3 <= len(name) <= 12 and name not in self._forbidden:
                 return name
+        return None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,6 +74,8 @@ class Substitution:
             return pair
         if draw < self.rate * _SUBJECT_SHARE and _opens_with_pronoun(pair):
             name = self.inventor.invent(chance)
+            if name is None:
+                return pair
             return SentencePair(*(side.replace(_first_word(side), name, 1) for side in pair))
         replacements = {
             name: self._new_name(name, chance)
@@ -85,11 +90,15 @@ class Substitution:
         return SentencePair(*(_replace(side, replacements) for side in pair))
 
     def _new_name(self, name: str, chance: random.Random) -> str:
-        # French elides before a vowel (d'Anna, de Tom): keep the kind of first letter.
-        while True:
+        """An invented name, or ``name`` itself where none fits, as in a corpus of one name."""
+        for _ in range(_ATTEMPTS):
             new = self.inventor.invent(chance)
+            if new is None:
+                break
+            # French elides before a vowel (d'Anna, de Tom): keep the kind of first letter.
             if (new[0] in _VOWELS) == (name[0] in _VOWELS):
                 return new
+        return name
 
 
 def learn_substitution(
@@ -137,6 +146,6 @@ def _new_number(number: str, chance: random.Random) -> str:
 
 
 def _replace(side: str, replacements: dict[str, str]) -> str:
-    """Exchanges whole words in one go, so that no replacement is itself replaced."""
-    pattern = re.compile(r"\b(?:" + "|".join(map(re.escape, replacements)) + r")\b")
-    return pattern.sub(lambda match: replacements[match.group()], side)
+    """Exchanges in one go, so that no replacement is itself replaced, and only what was counted
+    as shared: not the 12 of 12,5."""
+    return _NAME_OR_NUMBER.sub(lambda match: replacements.get(match.group(), match.group()), side)
