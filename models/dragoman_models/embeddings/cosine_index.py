@@ -2,27 +2,32 @@
 
 A scan in fast arithmetic rules out all rows that a proved error bound allows to be ruled out; the
 few that remain are scored again in float64, row by row. So the answer is the one that float64
-arithmetic gives, whatever the batch size, and equal rows have equal scores.
+arithmetic gives, whatever the batch size, and equal rows have equal scores. Cosines are scanned in
+8-bit codes (`row_codes`); where those cannot tell the rows apart, in float32.
 """
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Protocol, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
+from dragoman_models.embeddings.row_codes import RowCodes
+
 Float32Matrix: TypeAlias = NDArray[np.float32]
 Float64Array: TypeAlias = NDArray[np.float64]
 Indices: TypeAlias = NDArray[np.int64]
 
-_SMALLEST_NORM, _LARGEST_NORM = 1e-12, 1e12
 # Few enough scores at once to stay in the second-level cache while they are compared.
 _SCORES_PER_BLOCK = 1 << 18
 _ROWS_PER_BLOCK = 1 << 14
 _QUERIES_PER_BATCH = 64
 _ROWS_PER_CONVERSION = 1 << 14
 _COS_MUL_EPSILON = 0.001
+_NO_ROWS: Indices = np.empty(0, np.int64)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,7 +54,7 @@ class ScoringRule(Protocol):
 
 
 class CosineIndex:
-    """The rows of a matrix with their Euclidean norms.
+    """The rows of a matrix, ready to be searched by direction.
 
     A row of zeros has no direction and is never an answer.
     """
@@ -58,17 +63,22 @@ class CosineIndex:
         """`matrix` (V, D) is kept, not copied. Raises ValueError for a row with a value that is
         not finite, or with a norm that is not zero yet outside 1e-12 .. 1e12."""
         self.matrix = matrix
-        self.norms = _row_norms(matrix)
-        self.zero_rows: Indices = np.flatnonzero(self.norms == 0)
-        in_range = (self.norms >= _SMALLEST_NORM) & (self.norms <= _LARGEST_NORM)
-        wrong = np.flatnonzero(~(in_range | (self.norms == 0)))
-        if wrong.size:
-            raise ValueError(
-                f"row {wrong[0]} holds a value that is not finite, or has a length outside "
-                f"{_SMALLEST_NORM:g} to {_LARGEST_NORM:g}"
-            )
-        safe_norms = np.where(self.norms == 0, 1.0, self.norms)
-        self.inverse_norms = (1.0 / safe_norms).astype(np.float32)
+        self._codes = RowCodes(matrix)
+
+    @cached_property
+    def inverse_norms(self) -> NDArray[np.float32]:
+        """1 over the norms of the rows (V,), and 1 for a row of zeros."""
+        norms = _row_norms(self.matrix)
+        return (1.0 / np.where(norms == 0, 1.0, norms)).astype(np.float32)
+
+    @cached_property
+    def zero_rows(self) -> Indices:
+        """The rows that are all zeros."""
+        return np.flatnonzero(~self.matrix.any(axis=1))
+
+    def is_zero(self, row: int) -> bool:
+        """Whether the row is all zeros."""
+        return self._codes.is_zero(row)
 
     @property
     def size(self) -> int:
@@ -82,8 +92,10 @@ class CosineIndex:
 
     def unit_rows(self, rows: Indices | slice) -> Float64Array:
         """The rows scaled to length 1, in float64, shape (n, D); a row of zeros stays so."""
-        norms = self.norms[rows]
-        return self.matrix[rows].astype(np.float64) / np.where(norms == 0, 1.0, norms)[:, None]
+        vectors = self.matrix[rows].astype(np.float64)
+        # A sum along each row, not a matrix product: its order does not depend on the row's place.
+        norms = np.sqrt(np.square(vectors).sum(axis=1))
+        return vectors / np.where(norms == 0, 1.0, norms)[:, None]
 
     def search(
         self, rule: ScoringRule, *, k: int, row_limit: int | None = None, floor: float = -np.inf
@@ -96,26 +108,55 @@ class CosineIndex:
         for start in range(0, row_count, block):
             stop = min(start + block, row_count)
             scan.add(start, rule.scan(start, stop))
-        return [self._ranked(rule, query, scan, k, floor) for query in range(rule.query_count)]
+        return [_best_of(rule, query, scan, k, floor) for query in range(rule.query_count)]
 
     def nearest(
         self, queries: Float64Array, *, k: int, row_limit: int | None = None, floor: float = -np.inf
     ) -> list[TopRows]:
-        """`search` by cosine; `queries` (B, D) are of length 1."""
-        found: list[TopRows] = []
+        """The same by cosine; `queries` (B, D) are of length 1, in float64."""
+        row_limit = self.size if row_limit is None else min(row_limit, self.size)
+        found = self._codes.candidates(queries, k=k, row_limit=row_limit, floor=floor)
+        answers: list[TopRows] = []
         for start in range(0, len(queries), _QUERIES_PER_BATCH):
-            rule = CosineRule(self, queries[start : start + _QUERIES_PER_BATCH])
-            found += self.search(rule, k=k, row_limit=row_limit, floor=floor)
-        return found
+            batch = slice(start, start + _QUERIES_PER_BATCH)
+            answers += self._ranked(queries[batch], found[batch], k, row_limit, floor)
+        return answers
 
     def _ranked(
-        self, rule: ScoringRule, query: int, scan: "_Scan", k: int, floor: float
-    ) -> TopRows:
-        rows = scan.candidates(query)
-        scores = rule.exact(query, rows)
-        order = np.lexsort((rows, -scores))
-        order = order[scores[order] >= floor][:k]
-        return TopRows(indices=rows[order], scores=scores[order])
+        self,
+        queries: Float64Array,
+        candidates: Sequence[Indices | None],
+        k: int,
+        row_limit: int,
+        floor: float,
+    ) -> list[TopRows]:
+        """The best of each query's candidates, all of them scored and sorted at once."""
+        told_apart = [_NO_ROWS if rows is None else rows for rows in candidates]
+        query_of = np.repeat(np.arange(len(queries)), [len(rows) for rows in told_apart])
+        rows = np.concatenate([_NO_ROWS, *told_apart])
+        scores = self._cosines(rows, queries, query_of)
+        order = np.lexsort((rows, -scores, query_of))
+        order = order[scores[order] >= floor]
+        rows, scores, query_of = rows[order], scores[order], query_of[order]
+        starts = np.searchsorted(query_of, np.arange(len(queries) + 1)).tolist()
+        answers = []
+        for query, (start, stop) in enumerate(itertools.pairwise(starts)):
+            if candidates[query] is None:
+                rule = CosineRule(self, queries[query : query + 1])
+                answers += self.search(rule, k=k, row_limit=row_limit, floor=floor)
+            else:
+                best = slice(start, min(start + k, stop))
+                answers.append(TopRows(indices=rows[best], scores=scores[best]))
+        return answers
+
+    def _cosines(self, rows: Indices, queries: Float64Array, query_of: Indices) -> Float64Array:
+        """The cosine of each row with its own query, in float64, a block at a time."""
+        cosines = np.empty(len(rows))
+        for start in range(0, len(rows), _ROWS_PER_BLOCK):
+            block = slice(start, start + _ROWS_PER_BLOCK)
+            products = self.unit_rows(rows[block]) * queries[query_of[block]]
+            cosines[block] = products.sum(axis=1)
+        return np.clip(cosines, -1.0, 1.0)
 
 
 class CosineRule:
@@ -209,6 +250,14 @@ class _Scan:
 
     def candidates(self, query: int) -> Indices:
         return self._rows[query]
+
+
+def _best_of(rule: ScoringRule, query: int, scan: _Scan, k: int, floor: float) -> TopRows:
+    rows = scan.candidates(query)
+    scores = rule.exact(query, rows)
+    order = np.lexsort((rows, -scores))
+    order = order[scores[order] >= floor][:k]
+    return TopRows(indices=rows[order], scores=scores[order])
 
 
 def _kth_best(scores: NDArray[Any], k: int) -> NDArray[Any]:

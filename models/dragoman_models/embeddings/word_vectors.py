@@ -283,7 +283,7 @@ class WordVectors:
 
     def _direction(self, word: ResolvedWord, field: str) -> Float64Array:
         row = word.rank - 1
-        if self.index.norms[row] == 0:
+        if self.index.is_zero(row):
             raise InvalidInputError.single(
                 field, f"the vector of {word.matched_word!r} is all zeros: it has no direction"
             )
