@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -28,6 +28,7 @@ from dragoman_client.errors import (
 )
 
 _STATUS_KEY = "grpc-status-details-bin"
+_REQUEST_ID_KEY = "x-request-id"
 _CODES = {code.value[0]: code for code in grpc.StatusCode}
 
 
@@ -77,13 +78,26 @@ def error_of_call(call: FailedCall, *, address: str, timeout: float) -> Dragoman
         timeout: of the call in seconds, for the message.
     """
     code = call.code() or grpc.StatusCode.UNKNOWN
-    message = call.details() or ""
-    for key, value in call.trailing_metadata() or ():
-        if key == _STATUS_KEY and isinstance(value, bytes):
-            status = status_pb2.Status.FromString(value)
-            if status.code == code.value[0]:
-                return error_of_status(status)
-    if code is grpc.StatusCode.UNAVAILABLE:
+    metadata = dict(call.trailing_metadata() or ())
+    error = _of_call(code, call.details() or "", metadata, address=address, timeout=timeout)
+    error.request_id = error.request_id or str(metadata.get(_REQUEST_ID_KEY, ""))
+    return error
+
+
+def _of_call(
+    code: grpc.StatusCode,
+    message: str,
+    metadata: Mapping[str, str | bytes],
+    *,
+    address: str,
+    timeout: float,
+) -> DragomanClientError:
+    rich = metadata.get(_STATUS_KEY)
+    if isinstance(rich, bytes):
+        status = status_pb2.Status.FromString(rich)
+        if status.code == code.value[0]:
+            return error_of_status(status)
+    if code is grpc.StatusCode.UNAVAILABLE and _REQUEST_ID_KEY not in metadata:
         return _unreachable(message, address)
     if code is grpc.StatusCode.DEADLINE_EXCEEDED:
         return DeadlineExceededError(
@@ -118,8 +132,10 @@ def _invalid(message: str, code: grpc.StatusCode, details: _Details) -> Dragoman
         FieldViolation(field=found.field, description=found.description)
         for found in details.bad_request.field_violations
     ]
+    if not all(violation.field in message for violation in violations):
+        message = "; ".join(map(str, violations))
     return InvalidRequestError(
-        "; ".join(map(str, violations)) or message,
+        message,
         violations=violations,
         code=code,
         request_id=details.request.request_id,

@@ -82,6 +82,14 @@ def test_a_wrong_request_names_its_fields() -> None:
     assert str(error) == "options.beam_width: is 0; give 1 to 64; sources: is empty"
 
 
+def test_a_message_that_names_the_fields_is_kept() -> None:
+    details = error_details_pb2.BadRequest()
+    details.field_violations.add(field="sources[0].text", description="is blank")
+    message = "sources[0].text: is blank; and 9 more"
+    error = error_of_status(status(grpc.StatusCode.INVALID_ARGUMENT, message, details))
+    assert str(error) == message
+
+
 def test_what_is_missing_is_named() -> None:
     details = error_details_pb2.ResourceInfo(resource_type="model", resource_name="xx-yy")
     error = error_of_status(status(grpc.StatusCode.NOT_FOUND, "no model xx-yy", details))
@@ -131,7 +139,10 @@ class Failed:
     def trailing_metadata(self) -> Iterable[tuple[str, str | bytes]]:
         if self.rich is None:
             return [("other", "x")]
-        return [("other", "x"), ("grpc-status-details-bin", self.rich.SerializeToString())]
+        return [
+            ("x-request-id", "r-9"),
+            ("grpc-status-details-bin", self.rich.SerializeToString()),
+        ]
 
 
 def test_a_call_is_read_from_its_rich_status() -> None:
@@ -140,6 +151,12 @@ def test_a_call_is_read_from_its_rich_status() -> None:
     error = error_of_call(failed, address="host:1", timeout=30)
     assert type(error) is UnavailableError
     assert str(error) == "the queue is full"
+
+
+def test_the_request_id_is_found_in_the_metadata_too() -> None:
+    rich = status(grpc.StatusCode.UNAVAILABLE, "the queue is full")
+    failed = Failed(failed_code=grpc.StatusCode.UNAVAILABLE, message="x", rich=rich)
+    assert error_of_call(failed, address="host:1", timeout=30).request_id == "r-9"
 
 
 def test_a_call_without_a_rich_status_keeps_code_and_message() -> None:
