@@ -1,0 +1,137 @@
+"""What is not served is refused by name, at any depth, from the marks in the API alone."""
+
+from __future__ import annotations
+
+import pytest
+from google.protobuf.descriptor import FieldDescriptor
+from google.protobuf.message import Message
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dragoman.v1 import (
+    availability_pb2,
+    embedding_service_pb2,
+    model_service_pb2,
+    translation_service_pb2,
+)
+from dragoman.v1.embedding_service_pb2 import WeightedWords
+from dragoman.v1.vector_pb2 import Vector
+from dragoman_models.errors import InvalidInputError, LimitExceededError
+from dragoman_server.request_checks import RejectedRequest, check_request, checked_deserializer
+
+Translate = translation_service_pb2.TranslateRequest
+Nearest = embedding_service_pb2.NearestRequest
+
+
+def fields_refused(request: Message) -> list[str]:
+    with pytest.raises(InvalidInputError) as caught:
+        check_request(request)
+    return [violation.field for violation in caught.value.violations]
+
+
+@pytest.mark.parametrize(
+    ("request_text", "fields"),
+    [
+        ({"options": {"min_length": 0}}, ["options.min_length"]),
+        ({"options": {"sampling": {}}}, ["options.sampling"]),
+        ({"options": {"banned_phrases": ["a", "b"]}}, ["options.banned_phrases"]),
+        ({"options": {"early_stopping": 2}}, ["options.early_stopping"]),
+        ({"options": {"early_stopping": 1}}, []),
+        ({"options": {"early_stopping": 9}}, ["options.early_stopping"]),
+        ({"options": {"sentence_splitting": 2}}, ["options.sentence_splitting"]),
+        (
+            {"sources": [{}, {"text": "a", "target_prefix": "b"}, {"required_phrases": ["c"]}]},
+            ["sources[1].target_prefix", "sources[2].required_phrases"],
+        ),
+        ({"model": {"name": "a", "version": 3}, "options": {"return_tokens": True}}, []),
+    ],
+)
+def test_marked_fields_and_values_of_translate(
+    request_text: dict[str, object], fields: list[str]
+) -> None:
+    request = Translate(**request_text)  # type: ignore[arg-type]
+    if fields:
+        assert fields_refused(request) == fields
+    else:
+        check_request(request)
+
+
+def test_a_marked_branch_of_a_oneof() -> None:
+    query = embedding_service_pb2.NearestQuery
+    request = Nearest(
+        queries=[
+            query(word="a"),
+            query(vector=Vector(values=[1.0])),
+            query(weighted_words=WeightedWords()),
+        ]
+    )
+    assert fields_refused(request) == ["queries[1].vector", "queries[2].weighted_words"]
+
+
+def test_unknown_numbers_of_a_repeated_enum() -> None:
+    request = model_service_pb2.ListModelsRequest(states=[1, 99, 2, -1])  # type: ignore[list-item]
+    assert fields_refused(request) == ["states[1]", "states[3]"]
+
+
+def test_every_marked_field_of_every_request_is_refused_alone() -> None:
+    marked = 0
+    for message in (Translate, Nearest, embedding_service_pb2.AnalogyRequest):
+        for options in (field for field in message.DESCRIPTOR.fields if field.name == "options"):
+            assert options.message_type is not None
+            for field in options.message_type.fields:
+                if field.GetOptions().Extensions[availability_pb2.not_yet_served]:
+                    request = message()
+                    _set(request.options, field)
+                    assert fields_refused(request) == [f"options.{field.name}"]
+                    marked += 1
+    assert marked > 12
+
+
+def _set(message: Message, field: FieldDescriptor) -> None:
+    if field.type == FieldDescriptor.TYPE_MESSAGE:
+        value = getattr(message, field.name)
+        value.add() if field.is_repeated else value.SetInParent()
+    elif field.is_repeated:
+        getattr(message, field.name).append("")
+    else:
+        setattr(message, field.name, 1)
+
+
+def deserialize(data: bytes, most_bytes: int = 1_000) -> Message | RejectedRequest:
+    return checked_deserializer(Translate.FromString, Translate.DESCRIPTOR, most_bytes)(data)
+
+
+@given(st.text(max_size=50).filter(lambda text: text.isprintable()))
+def test_what_decodes_is_passed_on(text: str) -> None:
+    request = Translate(sources=[{"text": text}])  # type: ignore[list-item]
+    assert deserialize(request.SerializeToString()) == request
+
+
+def test_a_long_message_is_refused_with_both_lengths() -> None:
+    data = Translate(model={"name": "x" * 1_000}).SerializeToString()  # type: ignore[arg-type]
+    rejected = deserialize(data)
+    assert isinstance(rejected, RejectedRequest)
+    assert isinstance(rejected.error, LimitExceededError)
+    assert f"{len(data):,}" in str(rejected.error)
+    assert "1,000" in str(rejected.error)
+
+
+def test_text_that_is_not_utf8_is_named() -> None:
+    good = b"\x12\x04\n\x02ok"  # sources { text: "ok" }
+    bad = b"\x12\x04\n\x02\xff\xfe"
+    rejected = deserialize(b"\n\x03\n\x01\x80" + good + bad + good + bad)
+    assert isinstance(rejected, RejectedRequest)
+    assert isinstance(rejected.error, InvalidInputError)
+    assert [violation.field for violation in rejected.error.violations] == [
+        "model.name",
+        "sources[1].text",
+        "sources[3].text",
+    ]
+
+
+@given(st.binary(max_size=60))
+def test_no_bytes_at_all_make_the_decoder_fail(data: bytes) -> None:
+    decoded = deserialize(data)
+    assert isinstance(decoded, Translate | RejectedRequest)
+    if isinstance(decoded, RejectedRequest):
+        assert isinstance(decoded.error, InvalidInputError)
