@@ -11,8 +11,9 @@ from dragoman_models.errors import TrainingError
 
 PAD, UNK, BOS, EOS = range(4)
 
-# Writers use both apostrophes for the same thing; one-to-one, so character offsets stay true.
-_TYPOGRAPHIC = str.maketrans({"\u2019": "'", "\u02bc": "'"})
+# Writers use the apostrophes for the same thing, and NUL is the one control character that the
+# rule nmt_nfkc would keep. One-to-one, so character offsets stay true.
+_PLAIN = str.maketrans({"\u2019": "'", "\u02bc": "'", "\0": " "})
 
 
 class SubwordTokenizer:
@@ -21,14 +22,25 @@ class SubwordTokenizer:
     The unigram model (Kudo 2018) is used, because it can also sample segmentations, which
     regularizes training. Ids 0 to 3 are pad, unk, bos and eos. Text is normalized by
     sentencepiece's nmt_nfkc rule (control characters go, runs of blanks become one), and the
-    typographic apostrophe is read as the plain one.
+    typographic apostrophe is read as the plain one, a NUL as a blank.
     """
 
     def __init__(self, model: bytes) -> None:
-        """Args: model: the content of a sentencepiece ``.model`` file."""
+        """Args: model: the content of a sentencepiece ``.model`` file.
+
+        Raises:
+            RuntimeError: it is no such file, or its special pieces have other ids.
+        """
+        if not model:
+            raise RuntimeError("the tokenizer's model file is empty")
         self.model_bytes = model
         self._processor = sentencepiece.SentencePieceProcessor(model_proto=model)
         self.vocabulary_size: int = self._processor.get_piece_size()
+        special = [
+            getattr(self._processor, f"{name}_id")() for name in ("pad", "unk", "bos", "eos")
+        ]
+        if special != [PAD, UNK, BOS, EOS]:
+            raise RuntimeError(f"pad, unk, bos and eos must be pieces 0 to 3, but are {special}")
 
     def encode(self, text: str) -> list[int]:
         """The most probable segmentation; without bos and eos. Blank text gives []."""
@@ -64,7 +76,8 @@ def train_tokenizer(
     """Learns a joint vocabulary. Every digit is a piece of its own, so numbers can be copied.
 
     Raises:
-        TrainingError: there is too little text for ``vocabulary_size`` pieces.
+        TrainingError: there is too little text for ``vocabulary_size`` pieces, or the text has
+            more characters than that.
     """
     model = io.BytesIO()
     try:
@@ -84,13 +97,14 @@ def train_tokenizer(
             minloglevel=2,
         )
     except RuntimeError as error:
+        too_small = "smaller than required_chars" in str(error)  # bytes and single characters
+        advice = "Raise vocabulary_size" if too_small else "Lower vocabulary_size or give more text"
         raise TrainingError(
-            f"cannot learn {vocabulary_size} pieces from this text: {error}. "
-            "Lower vocabulary_size or give more text."
+            f"cannot learn {vocabulary_size} pieces from this text: {error}. {advice}."
         ) from error
     return SubwordTokenizer(model.getvalue())
 
 
 def _encodable(text: str) -> str:
     # A lone surrogate cannot be written as UTF-8, which is all that sentencepiece reads.
-    return text.translate(_TYPOGRAPHIC).encode("utf-8", "replace").decode("utf-8")
+    return text.translate(_PLAIN).encode("utf-8", "replace").decode("utf-8")

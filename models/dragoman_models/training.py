@@ -38,7 +38,11 @@ def warmup_cosine(update: int, progress: float, *, warmup: int, floor: float = 0
 
 
 def write_atomically(path: Path, content: bytes) -> None:
-    """Either the whole file is there afterwards, or what was there before."""
+    """Either the whole file is there afterwards, or what was there before.
+
+    Raises:
+        TrainingError: the disk refuses.
+    """
     temporary = path.with_name(path.name + ".part")
     try:
         with temporary.open("wb") as file:
@@ -46,9 +50,10 @@ def write_atomically(path: Path, content: bytes) -> None:
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(path)
-    except BaseException:
+    except OSError as error:
+        raise TrainingError(f"cannot write {path}: {error}") from error
+    finally:
         temporary.unlink(missing_ok=True)
-        raise
 
 
 def save_checkpoint(path: Path, checkpoint: Mapping[str, Any]) -> None:
@@ -62,8 +67,9 @@ def save_checkpoint(path: Path, checkpoint: Mapping[str, Any]) -> None:
         torch.save(dict(checkpoint), temporary)
         temporary.replace(path)
     except (OSError, RuntimeError) as error:
-        temporary.unlink(missing_ok=True)
         raise TrainingError(f"cannot write checkpoint {path}: {error}") from error
+    finally:
+        temporary.unlink(missing_ok=True)
 
 
 def load_checkpoint(path: Path) -> dict[str, Any]:
@@ -73,11 +79,13 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
         TrainingError: there is no checkpoint, or it is damaged.
     """
     try:
-        checkpoint: dict[str, Any] = torch.load(path, weights_only=True)
+        checkpoint = torch.load(path, weights_only=True)
     except FileNotFoundError as error:
         raise TrainingError(f"nothing to resume: {path} does not exist") from error
     except Exception as error:  # torch reports damage with many types
         raise TrainingError(f"cannot read checkpoint {path}: {error}") from error
+    if not isinstance(checkpoint, dict):
+        raise TrainingError(f"{path} is no checkpoint")
     return checkpoint
 
 
@@ -95,16 +103,24 @@ def average_weights(checkpoints: Iterable[Mapping[str, Tensor]]) -> dict[str, Te
 
 
 class CsvLog:
-    """One row a report, appended and flushed, so that a killed run keeps its curve."""
+    """One row a report, appended and flushed, so that a killed run keeps its curve.
+
+    Making one and writing to it raise `TrainingError` where the disk refuses.
+    """
 
     def __init__(self, path: Path, columns: tuple[str, ...]) -> None:
         self._path = path
         self._columns = columns
         if not path.exists():
-            with path.open("w", newline="") as file:
-                csv.writer(file).writerow(columns)
+            self._append(dict(zip(columns, columns, strict=True)))
 
     def write(self, **values: float | int | str) -> None:
         """Appends a row; columns without a value stay empty."""
-        with self._path.open("a", newline="") as file:
-            csv.DictWriter(file, self._columns).writerow(values)
+        self._append(values)
+
+    def _append(self, values: Mapping[str, float | int | str]) -> None:
+        try:
+            with self._path.open("a", newline="") as file:
+                csv.DictWriter(file, self._columns).writerow(values)
+        except OSError as error:
+            raise TrainingError(f"cannot write {self._path}: {error}") from error

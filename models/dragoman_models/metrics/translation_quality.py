@@ -40,8 +40,11 @@ def score_corpus(
 ) -> CorpusScores:
     """Scores detokenized hypotheses against one reference each, as the sacrebleu command does.
 
+    By sacreBLEU's defaults, BLEU and chrF regard case and TER never does; signatures say so.
+
     Args:
-        lowercase: compare without regard to case, in all three.
+        lowercase: BLEU and chrF disregard case too (the command's ``--lowercase`` and
+            ``--chrf-lowercase``).
         tokenizer: BLEU's, one of ``TOKENIZERS``.
     Raises:
         InvalidInputError: the two differ in length, are empty, or the tokenizer is unknown.
@@ -59,7 +62,7 @@ def score_corpus(
         )
     bleu = BLEU(lowercase=lowercase, tokenize=tokenizer)
     chrf = CHRF(lowercase=lowercase)
-    ter = TER(case_sensitive=not lowercase)
+    ter = TER()
     scores = [
         MetricScore(
             score=metric.corpus_score(list(hypotheses), [list(references)]).score,
