@@ -24,7 +24,12 @@ class ServedFamily:
 
 
 def _warm_up_word_vectors(model: WordVectorModel) -> None:
-    model.nearest(["the"])
+    import numpy as np
+
+    from dragoman_models.embeddings.word_vectors import SearchOptions
+
+    # By a vector, since no word is sure to be in the vocabulary.
+    model.nearest([np.ones(model.dimensions)], SearchOptions(k=1))
 
 
 def _warm_up_translator(model: TranslationModel) -> None:
