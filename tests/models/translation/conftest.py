@@ -47,7 +47,8 @@ def make_network() -> MakeNetwork:
         torch.manual_seed(20)
         network = TranslationNetwork(config).eval().requires_grad_(False)
         for name, weight in network.named_parameters():
-            weight.mul_(3.0 if "embedding" in name else 1.5)
+            reads_source = any(part in name for part in ("embedding", "encoder", "projection"))
+            weight.mul_(3.0 if reads_source else 1.5)
         network.output_bias.normal_()
         network.output_bias[EOS] = 3.0  # so that some hypotheses end soon
         return network
