@@ -20,7 +20,6 @@ from dragoman.v1 import (
     vision_service_pb2_grpc,
 )
 from dragoman_server.config import ServerSettings
-from dragoman_server.errors import StartupError
 from dragoman_server.health import ServerHealth
 from dragoman_server.interceptors.access_log import AccessLogInterceptor
 from dragoman_server.interceptors.admission import AdmissionInterceptor
@@ -104,18 +103,6 @@ def build_server(settings: ServerSettings, repository: ModelRepository) -> Serve
     return ServerParts(server=server, health=health, admission=admission, queues=(models, scoring))
 
 
-def listen(server: grpc.aio.Server, address: str) -> str:
-    """Open the port; the address with the actual port. Raises `StartupError` if it is taken."""
-    try:
-        port = server.add_insecure_port(address)
-    except RuntimeError as error:
-        raise StartupError(
-            f"cannot listen on {address}: {_reason(error)}; stop the server that is there, or "
-            "give another --address (port 0 takes a free one)"
-        ) from error
-    return f"{address.rpartition(':')[0]}:{port}"
-
-
 def _add_own_services_of_grpc(server: grpc.aio.Server) -> ServerHealth:
     health = ServerHealth(SERVICES)
     health_pb2_grpc.add_HealthServicer_to_server(health.servicer, server)
@@ -136,8 +123,3 @@ def _options(settings: ServerSettings) -> Sequence[tuple[str, int]]:
         ("grpc.max_receive_message_length", settings.limits.message_bytes * _HARD_LIMIT_FACTOR),
         ("grpc.max_send_message_length", -1),
     )
-
-
-def _reason(error: RuntimeError) -> str:
-    text = " ".join(str(error).split())
-    return "the address is already in use" if "in use" in text else text

@@ -9,8 +9,9 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
 from dragoman_server.config import ServerSettings
-from dragoman_server.grpc_server import ServerParts, build_server, listen
+from dragoman_server.grpc_server import ServerParts, build_server
 from dragoman_server.health import OVERALL
+from dragoman_server.listening import listen
 from dragoman_server.model_repository import ModelRepository
 from dragoman_server.model_version import ModelState
 from dragoman_server.repository_scan import find_bundles, shipped_repository

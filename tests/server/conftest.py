@@ -28,7 +28,8 @@ from dragoman_models.errors import InvalidInputError
 from dragoman_models.translation.translator import Hypothesis, TranslationOptions
 from dragoman_models.vocabulary import Vocabulary
 from dragoman_server.config import ServerSettings
-from dragoman_server.grpc_server import ServerParts, build_server, listen
+from dragoman_server.grpc_server import ServerParts, build_server
+from dragoman_server.listening import listen
 from dragoman_server.model_repository import ModelRepository
 from dragoman_server.model_version import ModelState, ModelVersion
 

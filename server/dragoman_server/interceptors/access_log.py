@@ -24,6 +24,7 @@ class AccessLogInterceptor(CallScopeInterceptor):
     @asynccontextmanager
     async def scope(self, method: str, context: Context) -> AsyncIterator[None]:
         started = time.monotonic()
+        peer = context.peer()  # forgotten once the caller has gone
         gone = False
         try:
             yield
@@ -37,7 +38,7 @@ class AccessLogInterceptor(CallScopeInterceptor):
                 "code": _outcome(context, gone),
                 "ms": round((time.monotonic() - started) * 1_000, 1),
                 "request_id": current_request_id(),
-                "peer": context.peer(),
+                "peer": peer,
             }
             _log.log(level, "call", extra={"fields": fields})
 
