@@ -19,6 +19,8 @@ from dragoman_server.served_families import EMBEDDING_SERVICE, TRANSLATION_SERVI
 from dragoman_server.services.evaluation import EVALUATION_SERVICE, warm_up_scoring
 from dragoman_server.services.model import MODEL_SERVICE
 
+# Time for the watchers of health to hear that nothing serves any more, before their streams end.
+_NOTICE_SECONDS = 0.1
 # Time for the answers of calls that have just ended to leave.
 _LAST_WRITES_SECONDS = 1.0
 _log = logging.getLogger(__name__)
@@ -95,12 +97,14 @@ async def _drain(parts: ServerParts, seconds: float, stop: asyncio.Queue[int]) -
     await asyncio.wait([idle, again], return_when=asyncio.FIRST_COMPLETED)
     if not (idle.done() and idle.result()):
         _log.warning("%d calls were not answered in time", parts.admission.in_flight)
-        parts.admission.abandon_calls()
     idle.cancel()
     again.cancel()
-    threads_idle = [queue.close() for queue in parts.queues]
+    await asyncio.sleep(_NOTICE_SECONDS)
+    parts.admission.end_calls()
+    for queue in parts.queues:
+        queue.close()
     await parts.server.stop(_LAST_WRITES_SECONDS)
-    return all(threads_idle)
+    return all(queue.running == 0 for queue in parts.queues)
 
 
 @contextmanager

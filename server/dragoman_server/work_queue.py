@@ -89,13 +89,11 @@ class WorkQueue:
         finally:
             flag.cancel()  # in case this task was cancelled
 
-    def close(self) -> bool:
-        """Cancel all work and take no more; whether every thread was idle."""
-        idle = not self._running
+    def close(self) -> None:
+        """Cancel all work and take no more. Does not wait for threads that are still at work."""
         for flag in self._running:
             flag.cancel()
         self._executor.shutdown(wait=False, cancel_futures=True)
-        return idle
 
     async def _take_slot(self) -> None:
         if self._slots.locked() and self._queued >= self._max_queued:

@@ -179,7 +179,7 @@ async def test_calls_beyond_the_grace_period_are_told_so(
     server.translator.seconds_a_step = 0.001
     held = asyncio.ensure_future(server.translation.Translate(request_for("a")))
     await wait_until(lambda: server.translator.steps > 0)
-    server.parts.admission.abandon_calls()
+    server.parts.admission.end_calls()
     error = await failure(held)
     assert error.code() is Code.UNAVAILABLE
     assert "stopping" in (error.details() or "")

@@ -23,8 +23,9 @@ class AdmissionInterceptor(CallScopeInterceptor):
     def __init__(self, max_deadline_seconds: float) -> None:
         self._max_deadline_seconds = max_deadline_seconds
         self._draining = False
-        self._abandoned = False
+        self._ending = False
         self._in_flight: set[asyncio.Task[Any]] = set()
+        self._watching: set[asyncio.Task[Any]] = set()  # calls of gRPC's own services
         self._idle = asyncio.Event()
         self._idle.set()
 
@@ -46,47 +47,56 @@ class AdmissionInterceptor(CallScopeInterceptor):
             return False
         return True
 
-    def abandon_calls(self) -> None:
-        """End the calls still in flight as UNAVAILABLE: another server may answer them."""
-        self._abandoned = True
-        for task in self._in_flight:
+    def end_calls(self) -> None:
+        """End the calls that are still open as UNAVAILABLE: another server may answer them."""
+        self._ending = True
+        for task in (*self._in_flight, *self._watching):
             task.cancel()
 
     @asynccontextmanager
     async def scope(self, method: str, context: Context) -> AsyncIterator[None]:
         if not method.startswith(_SERVED_PREFIX):
-            yield
+            with self._ended_politely(self._watching):
+                yield
             return
         if self._draining:
             raise OverloadedError("the server is stopping", _RETRY_SECONDS)
         remaining = seconds_left(context)
         if remaining is not None and remaining <= 0:
             raise DeadlinePassedError("the deadline passed before the call began")
-        with self._counted() as task:
-            timeout = asyncio.timeout(self._max_deadline_seconds)
-            try:
-                async with timeout:
-                    yield
-            except asyncio.CancelledError:
-                if not self._abandoned:
-                    raise
-                task.uncancel()
-                raise OverloadedError("the server is stopping", _RETRY_SECONDS) from None
-            except TimeoutError:
-                if not timeout.expired():
-                    raise
-                limit = f"{self._max_deadline_seconds:g} s, the longest that this server allows"
-                raise DeadlinePassedError(f"the call took {limit}; send less at once") from None
-
-    @contextmanager
-    def _counted(self) -> Iterator[asyncio.Task[Any]]:
-        task = asyncio.current_task()
-        assert task is not None  # noqa: S101 - a handler always runs in a task
-        self._in_flight.add(task)
         self._idle.clear()
         try:
-            yield task
+            with self._ended_politely(self._in_flight):
+                async with self._bounded():
+                    yield
         finally:
-            self._in_flight.discard(task)
             if not self._in_flight:
                 self._idle.set()
+
+    @contextmanager
+    def _ended_politely(self, tasks: set[asyncio.Task[Any]]) -> Iterator[None]:
+        """Keeps this call's task among `tasks`, and says so when `end_calls` ends it."""
+        task = asyncio.current_task()
+        assert task is not None  # noqa: S101 - a handler always runs in a task
+        tasks.add(task)
+        try:
+            yield
+        except asyncio.CancelledError:
+            if not self._ending:
+                raise
+            task.uncancel()
+            raise OverloadedError("the server is stopping", _RETRY_SECONDS) from None
+        finally:
+            tasks.discard(task)
+
+    @asynccontextmanager
+    async def _bounded(self) -> AsyncIterator[None]:
+        timeout = asyncio.timeout(self._max_deadline_seconds)
+        try:
+            async with timeout:
+                yield
+        except TimeoutError:
+            if not timeout.expired():
+                raise
+            limit = f"{self._max_deadline_seconds:g} s, the longest that this server allows"
+            raise DeadlinePassedError(f"the call took {limit}; send less at once") from None
