@@ -7,6 +7,8 @@ from pathlib import Path
 import numpy as np
 
 from dragoman_models.embeddings.cosine_index import Float32Matrix
+from dragoman_models.embeddings.formats.imported import DuplicateWords, ReadOptions
+from dragoman_models.embeddings.formats.vector_file import VectorFormat, read_vectors
 from dragoman_models.errors import InvalidInputError
 
 _JSON_LIMITS = """\
@@ -48,25 +50,6 @@ def _read_json(path: Path) -> SourceVectors:
 
 
 def _read_text(path: Path) -> SourceVectors:
-    """One word a line with its D numbers, apart by single spaces."""
-    words: list[str] = []
-    rows: list[Float32Matrix] = []
-    with path.open(encoding="utf-8", newline="\n") as lines:
-        for number, line in enumerate(lines, start=1):
-            word, *values = line.rstrip("\n").split(" ")
-            try:
-                row = np.array(values, dtype=np.float32)
-            except ValueError as error:
-                raise InvalidInputError.single(
-                    f"{path} line {number}", "is not a word and numbers, apart by single spaces"
-                ) from error
-            if not values or (rows and len(row) != len(rows[0])):
-                width = len(rows[0]) if rows else "some"
-                raise InvalidInputError.single(
-                    f"{path} line {number}", f"has {len(row)} numbers where {width} are due"
-                )
-            words.append(word)
-            rows.append(row)
-    if not rows:
-        raise InvalidInputError.single(str(path), "is empty; give a file of word vectors")
-    return SourceVectors(words=tuple(words), matrix=np.stack(rows), limits=_TEXT_LIMITS)
+    options = ReadOptions(duplicates=DuplicateWords.REFUSE)
+    read = read_vectors(path, options, file_format=VectorFormat.TEXT)
+    return SourceVectors(words=read.words, matrix=read.matrix, limits=_TEXT_LIMITS)
