@@ -216,7 +216,7 @@ def _model_info(message: model_pb2.ModelInfo) -> ModelInfo:
         parameter_count=message.parameter_count,
         vocabulary_size=message.vocabulary_size if message.HasField("vocabulary_size") else None,
         dimensions=message.dimensions if message.HasField("dimensions") else None,
-        metrics=dict(message.metrics),
+        metrics=dict(sorted(message.metrics.items())),
         load_time=message.load_time.ToDatetime(UTC) if message.HasField("load_time") else None,
         load_seconds=message.load_duration.ToTimedelta().total_seconds()
         if message.HasField("load_duration")

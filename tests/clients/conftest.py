@@ -12,7 +12,7 @@ from typing import Any
 import grpc
 import pytest
 from google.protobuf.message import Message
-from google.rpc import status_pb2
+from google.rpc import error_details_pb2, status_pb2
 from grpc_health.v1 import health_pb2_grpc
 from grpc_health.v1.health import HealthServicer
 from grpc_status import rpc_status
@@ -20,9 +20,11 @@ from grpc_status import rpc_status
 from dragoman.v1 import (
     embedding_service_pb2_grpc,
     evaluation_service_pb2_grpc,
+    model_pb2,
     model_service_pb2_grpc,
     translation_service_pb2_grpc,
 )
+from dragoman.v1.translation_service_pb2 import TranslateResponse
 from dragoman_client import AsyncClient, Client
 
 Answer = Callable[[Any, grpc.ServicerContext], Message]
@@ -137,3 +139,36 @@ def call(request: pytest.FixtureRequest) -> Callable[..., Any]:
     """Calls a method by name, with the synchronous client and with the asynchronous one."""
     made: Callable[..., Any] = request.param
     return made
+
+
+@pytest.fixture
+def translating_server(server: FakeServer) -> FakeServer:
+    """Translates into capitals; "bad" is a bad item, and "full" finds the server full."""
+
+    def translate(request: Any, context: grpc.ServicerContext) -> TranslateResponse:
+        response = TranslateResponse(model=model_pb2.ModelVersion(name="shout", version=2))
+        for i, source in enumerate(request.sources):
+            if source.text == "full":
+                context.set_trailing_metadata(
+                    (("grpc-retry-pushback-ms", "-1"), ("x-request-id", "r-1"))
+                )
+                context.abort(grpc.StatusCode.UNAVAILABLE, "the queue is full")
+            result = response.results.add()
+            if source.text in ("bad", ""):
+                result.error.CopyFrom(_bad_item(f"sources[{i}].text"))
+                continue
+            for rank in range(request.options.n_best or 1):
+                text = source.text.upper() + "!" * rank
+                result.translation.hypotheses.add(text=text, score=-0.5 - rank)
+        return response
+
+    server.answers["Translate"] = translate
+    return server
+
+
+def _bad_item(path: str) -> status_pb2.Status:
+    wrong = error_details_pb2.BadRequest()
+    wrong.field_violations.add(field=path, description="is blank; give some text")
+    status = status_pb2.Status(code=3, message=f"{path}: is blank; give some text")
+    status.details.add().Pack(wrong)
+    return status

@@ -259,8 +259,16 @@ def test_every_call_has_a_deadline(server: FakeServer, call: Call) -> None:
 
 
 def test_a_passed_deadline_names_the_timeout(server: FakeServer, call: Call) -> None:
-    with pytest.raises(DeadlineExceededError, match=r"within 1e-06 s; give a longer timeout"):
-        call(server.address, "translate", "a", timeout=1e-6)
+    answered = threading.Event()
+
+    def answer_late(_: Any, __: grpc.ServicerContext) -> TranslateResponse:
+        answered.wait(timeout=30)
+        return TranslateResponse()
+
+    server.answers["Translate"] = answer_late
+    with pytest.raises(DeadlineExceededError, match=r"within 0\.1 s; give a longer timeout"):
+        call(server.address, "translate", "a", timeout=0.1)
+    answered.set()
 
 
 def test_an_answer_over_grpcs_own_limit_is_taken(server: FakeServer, call: Call) -> None:

@@ -1,0 +1,61 @@
+"""The `dragoman` command."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from dragoman_client.cli.evaluate import evaluate
+from dragoman_client.cli.models import models
+from dragoman_client.cli.reporting import ReportingGroup, use_utf8
+from dragoman_client.cli.serve import serve
+from dragoman_client.cli.train import train
+from dragoman_client.cli.translate import translate
+from dragoman_client.cli.words import analogy, nearest, similarity
+
+
+def main() -> None:
+    """Runs the command and ends the process with its exit code.
+
+    0: all went well; 1: something failed; 2: wrong usage; 130: interrupted; 141: whoever read the
+    output went away.
+    """
+    use_utf8()
+    command()(prog_name="dragoman")
+
+
+def command() -> typer.Typer:
+    """The command with all its subcommands."""
+    app = typer.Typer(
+        cls=ReportingGroup,
+        no_args_is_help=True,
+        add_completion=False,
+        rich_markup_mode=None,
+        pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+    app.callback()(_options)
+    for subcommand in (serve, translate, similarity, nearest, analogy, models, evaluate):
+        app.command()(subcommand)
+    app.add_typer(train(), name="train")
+    return app
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version  # slower to import than the rest of the command
+
+        typer.echo(f"dragoman {version('dragoman')}")
+        raise typer.Exit
+
+
+def _options(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", help="Print the version.", is_eager=True, callback=_print_version
+        ),
+    ] = False,
+) -> None:
+    """Translate, compare words, evaluate and train sequence models, and serve them over gRPC."""

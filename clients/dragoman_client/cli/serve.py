@@ -1,0 +1,52 @@
+"""`dragoman serve`: the server, from the extra `server`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from dragoman_client.cli.extras import needs_extra
+
+
+def serve(
+    config: Annotated[Path | None, typer.Option(metavar="FILE", help="Settings, as TOML.")] = None,
+    address: Annotated[
+        str | None,
+        typer.Option(
+            metavar="HOST:PORT", show_default="127.0.0.1:50051", help="Port 0 takes a free one."
+        ),
+    ] = None,
+    models: Annotated[
+        list[Path] | None,
+        typer.Option(
+            metavar="FOLDER", help="A folder of bundles, beside the shipped models; repeatable."
+        ),
+    ] = None,
+    log_level: Annotated[
+        str | None, typer.Option(metavar="LEVEL", show_default="info", help="debug to error.")
+    ] = None,
+    log_format: Annotated[
+        str | None, typer.Option(metavar="FORMAT", show_default="text", help="text or json.")
+    ] = None,
+) -> None:
+    """Serve models over gRPC until SIGTERM or Ctrl-C, which finish the calls in flight first.
+
+    Flags win over DRAGOMAN_* in the environment, and those over the file.
+    """
+    with needs_extra("server"):
+        from dragoman_server.app import run
+        from dragoman_server.config import load_settings
+        from dragoman_server.errors import ConfigError
+    try:
+        settings = load_settings(
+            config,
+            address=address,
+            model_repositories=tuple(models) if models else None,
+            log_level=log_level,
+            log_format=log_format,
+        )
+    except ConfigError as error:
+        raise typer.BadParameter(str(error)) from error
+    raise typer.Exit(run(settings))

@@ -1,0 +1,61 @@
+"""`dragoman train`: training, from the extra `train`."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from dragoman_client.cli.extras import needs_extra
+from dragoman_client.cli.reporting import CommandError, report
+
+_INTERRUPTED = 130
+
+
+def train() -> typer.Typer:
+    """The subcommands, one for each kind of model."""
+    app = typer.Typer(
+        help="Train models.", no_args_is_help=True, add_completion=False, rich_markup_mode=None
+    )
+    app.callback()(_describe)
+    app.command()(translation)
+    return app
+
+
+def _describe() -> None:
+    """Train models."""
+
+
+def translation(
+    config: Annotated[Path, typer.Option(metavar="RECIPE", help="The recipe, as TOML.")],
+    out: Annotated[Path, typer.Option(metavar="FOLDER", help="The folder of this run.")],
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on from the run's last checkpoint.")
+    ] = False,
+    threads: Annotated[int, typer.Option(min=1, metavar="N", help="Threads to compute with.")] = 1,
+) -> None:
+    """Train a translator by a recipe; Ctrl-C stops it, and --resume goes on."""
+    with needs_extra("train"):
+        import torch
+
+        from dragoman_models.errors import TrainingError
+        from dragoman_models.translation.recipe import read_recipe
+        from dragoman_models.translation.trainer import TranslationTrainer
+    torch.set_num_threads(threads)
+    try:
+        weights = TranslationTrainer(read_recipe(config), out, resume=resume).run()
+    except TrainingError as error:
+        raise CommandError(str(error)) from error
+    except KeyboardInterrupt as error:
+        report(f"interrupted; {_advice(config, out)}")
+        raise typer.Exit(_INTERRUPTED) from error
+    typer.echo(weights)
+
+
+def _advice(config: Path, out: Path) -> str:
+    if not (out / "checkpoint.pt").exists():
+        return "there is no checkpoint yet to go on from"
+    words = ["dragoman", "train", "translation", "--config", config, "--out", out, "--resume"]
+    return f"go on with: {shlex.join(map(str, words))}"

@@ -1,0 +1,154 @@
+"""`dragoman translate`: texts, a file, or standard input line by line."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import typer
+
+from dragoman_client.cli.connection import (
+    DEFAULT_SECONDS,
+    DEFAULT_SERVER,
+    Json,
+    ModelName,
+    Server,
+    Timeout,
+    connect,
+    model_named,
+)
+from dragoman_client.cli.json_output import error_values, model_values, print_json
+from dragoman_client.cli.reporting import FAILED, CommandError, described, described_item, report
+from dragoman_client.cli.text_input import opened, read_batches
+from dragoman_client.cli.translation_options import (
+    BeamWidth,
+    InputFile,
+    LengthPenalty,
+    NBest,
+    Normalization,
+    Texts,
+)
+from dragoman_client.client import Client
+from dragoman_client.errors import DragomanClientError
+from dragoman_client.lines import Line, TranslatedLine, gather, one_line, translate_batch
+from dragoman_client.options import TranslationOptions
+from dragoman_client.requests import Model
+from dragoman_client.results import Translation
+
+
+def translate(
+    texts: Texts = None,
+    file: InputFile = None,
+    model: ModelName = "",
+    beam_width: BeamWidth = None,
+    n_best: NBest = None,
+    length_normalization: Normalization = None,
+    length_penalty: LengthPenalty = None,
+    json: Json = False,
+    server: Server = DEFAULT_SERVER,
+    timeout: Timeout = DEFAULT_SECONDS,
+) -> None:
+    """Translate texts, each on a line of its own.
+
+    There is one line of output for each line of input: an empty one for a blank line, and for one
+    that failed, which is reported on standard error.
+    """
+    if texts and file is not None:
+        raise typer.BadParameter("give texts or --file, not both")
+    options = TranslationOptions(
+        beam_width=beam_width,
+        n_best=n_best,
+        length_normalization=length_normalization,
+        length_penalty=length_penalty,
+    )
+    show = _print_json if json else _print_best if n_best is None else _print_n_best
+    failures = 0
+    with connect(server, timeout) as client:
+        source = _Source(texts=texts, file=file)
+        for translated in _translated(client, source, model_named(model), options):
+            for one in translated:
+                show(one)
+                failures += source.report_error(one)
+            sys.stdout.flush()
+    if failures:
+        raise typer.Exit(FAILED)
+
+
+class _Source:
+    """Where the texts come from, and how messages call them."""
+
+    def __init__(self, *, texts: list[str] | None, file: Path | None) -> None:
+        self.texts = texts
+        self.file = file
+        self.unit = "text" if texts else "line"
+
+    def batches(self) -> Iterator[list[Line]]:
+        if self.texts:
+            yield from gather(Line(number=i, text=text) for i, text in enumerate(self.texts, 1))
+            return
+        if self.file is None and sys.stdin is not None and sys.stdin.isatty():
+            report("reading standard input; Ctrl-D ends it")
+        with opened(self.file) as (descriptor, name):
+            yield from read_batches(descriptor, name)
+
+    def place(self, first: Line, last: Line) -> str:
+        """Which lines a message is about; nothing where there is only one text."""
+        if self.texts and len(self.texts) == 1:
+            return ""
+        if first.number == last.number:
+            return f"{self.unit} {first.number}: "
+        return f"{self.unit}s {first.number} to {last.number}: "
+
+    def report_error(self, one: TranslatedLine) -> bool:
+        """Reports the error of one text, if there is one; whether there was."""
+        error = one.result
+        if not isinstance(error, DragomanClientError):
+            return False
+        report(f"{self.place(one.line, one.line)}{described_item(error)}")
+        return True
+
+
+def _translated(
+    client: Client, source: _Source, model: Model, options: TranslationOptions
+) -> Iterator[list[TranslatedLine]]:
+    for batch in source.batches():
+        try:
+            yield translate_batch(
+                client, batch, model=model, options=options, send_blank=bool(source.texts)
+            )
+        except DragomanClientError as error:
+            raise CommandError(f"{source.place(batch[0], batch[-1])}{described(error)}") from error
+
+
+def _print_best(one: TranslatedLine) -> None:
+    sys.stdout.write(f"{one.text}\n")
+
+
+def _print_n_best(one: TranslatedLine) -> None:
+    found = one.result
+    if isinstance(found, Translation):
+        for hypothesis in found.hypotheses:
+            text = one_line(hypothesis.text)
+            sys.stdout.write(f"{one.line.number}\t{hypothesis.score:.4f}\t{text}\n")
+
+
+def _print_json(one: TranslatedLine) -> None:
+    values: dict[str, Any] = {"line": one.line.number, "source": one.line.text}
+    if isinstance(one.result, DragomanClientError):
+        print_json(**values, **error_values(one.result))
+    elif one.result is None:
+        print_json(**values, translation="", hypotheses=[])
+    else:
+        hypotheses = [
+            {
+                "text": hypothesis.text,
+                "score": hypothesis.score,
+                "log_prob": hypothesis.log_prob,
+                "finish_reason": hypothesis.finish_reason,
+            }
+            for hypothesis in one.result.hypotheses
+        ]
+        values |= {"translation": one.result.text, "hypotheses": hypotheses}
+        print_json(**values, **model_values(one.result.model))
