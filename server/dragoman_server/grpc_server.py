@@ -4,12 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import grpc
-
-# Named here so that reflection can describe the details of a status.
-from google.rpc import error_details_pb2 as _error_details  # noqa: F401
 from grpc_channelz.v1 import channelz, channelz_pb2
 from grpc_health.v1 import health_pb2, health_pb2_grpc
-from grpc_reflection.v1alpha import reflection
 
 from dragoman.v1 import (
     embedding_service_pb2_grpc,
@@ -27,6 +23,7 @@ from dragoman_server.interceptors.error_mapping import ErrorMappingInterceptor
 from dragoman_server.interceptors.request_checking import RequestCheckingInterceptor
 from dragoman_server.interceptors.request_id import RequestIdInterceptor
 from dragoman_server.model_repository import ModelRepository
+from dragoman_server.reflection import add_reflection
 from dragoman_server.served_families import EMBEDDING_SERVICE, TRANSLATION_SERVICE
 from dragoman_server.services.embedding import EmbeddingService
 from dragoman_server.services.evaluation import EVALUATION_SERVICE, EvaluationService
@@ -107,11 +104,9 @@ def _add_own_services_of_grpc(server: grpc.aio.Server) -> ServerHealth:
     health = ServerHealth(SERVICES)
     health_pb2_grpc.add_HealthServicer_to_server(health.servicer, server)
     channelz.add_channelz_servicer(server)
-    own = (health_pb2.DESCRIPTOR, channelz_pb2.DESCRIPTOR)
-    names = [
-        name for file in own for name in (one.full_name for one in file.services_by_name.values())
-    ]
-    reflection.enable_server_reflection((*SERVICES, *names, reflection.SERVICE_NAME), server)
+    own = (*health_pb2.DESCRIPTOR.services_by_name.values(),)
+    own += (*channelz_pb2.DESCRIPTOR.services_by_name.values(),)
+    add_reflection(server, (*SERVICES, *(service.full_name for service in own)))
     return health
 
 

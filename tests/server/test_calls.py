@@ -12,6 +12,7 @@ import grpc
 import pytest
 from google.rpc import error_details_pb2
 from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 from grpc_status import rpc_status
 
 from dragoman.v1 import (
@@ -263,6 +264,46 @@ async def test_what_is_not_served_yet_is_unimplemented_by_name(server: RunningSe
                 error = await raw_call(server, path, b"")
             assert error.code() is Code.UNIMPLEMENTED, path
             assert path[1:] in (error.details() or "")
+
+
+@pytest.mark.parametrize(
+    ("symbol", "found"),
+    [
+        ("dragoman.v1.TranslationService", True),
+        ("dragoman.v1.TranslationService.Translate", True),
+        ("dragoman.v1.TranslationService.Transmogrify", False),
+        ("dragoman.v1.TranslateRequest.sources", True),
+        ("google.rpc.BadRequest", True),
+        ("none.of.these", False),
+        ("", False),
+    ],
+)
+async def test_reflection_finds_services_calls_fields_and_details(
+    server: RunningServer, symbol: str, found: bool
+) -> None:
+    channel: Any = server.channel
+    stub: Any = reflection_pb2_grpc.ServerReflectionStub(channel)
+    request = reflection_pb2.ServerReflectionRequest(file_containing_symbol=symbol)
+    call = stub.ServerReflectionInfo(iter([request]))
+    response = await call.read()
+    assert response.HasField("file_descriptor_response") is found
+    call.cancel()
+
+
+async def test_reflection_lists_every_service(server: RunningServer) -> None:
+    channel: Any = server.channel
+    stub: Any = reflection_pb2_grpc.ServerReflectionStub(channel)
+    call = stub.ServerReflectionInfo(
+        iter([reflection_pb2.ServerReflectionRequest(list_services="")])
+    )
+    listed = {one.name for one in (await call.read()).list_services_response.service}
+    call.cancel()
+    assert listed == {
+        *SERVICES,
+        "grpc.channelz.v1.Channelz",
+        "grpc.health.v1.Health",
+        "grpc.reflection.v1alpha.ServerReflection",
+    }
 
 
 async def test_a_second_server_on_the_port_is_refused(server: RunningServer) -> None:
