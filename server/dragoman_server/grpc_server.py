@@ -24,6 +24,7 @@ from dragoman_server.interceptors.request_checking import RequestCheckingInterce
 from dragoman_server.interceptors.request_id import RequestIdInterceptor
 from dragoman_server.model_repository import ModelRepository
 from dragoman_server.reflection import add_reflection
+from dragoman_server.scoring_process import ScoringProcess
 from dragoman_server.served_families import EMBEDDING_SERVICE, TRANSLATION_SERVICE
 from dragoman_server.services.embedding import EmbeddingService
 from dragoman_server.services.evaluation import EVALUATION_SERVICE, EvaluationService
@@ -59,6 +60,8 @@ class ServerParts:
     health: ServerHealth
     admission: AdmissionInterceptor
     queues: tuple[WorkQueue, ...]
+    scoring_process: ScoringProcess
+    evaluation: EvaluationService
 
 
 def build_server(settings: ServerSettings, repository: ModelRepository) -> ServerParts:
@@ -79,8 +82,8 @@ def build_server(settings: ServerSettings, repository: ModelRepository) -> Serve
         worker_threads=settings.worker_threads,
         max_queued=settings.max_queued_calls,
     )
-    # Scoring runs long in Python and cannot be stopped; it must not keep models from answering.
     scoring = WorkQueue("scoring", worker_threads=1, max_queued=settings.max_queued_calls)
+    scoring_process = ScoringProcess()
     limits = settings.limits
     embedding_service_pb2_grpc.add_EmbeddingServiceServicer_to_server(
         EmbeddingService(repository, models, limits), server
@@ -88,16 +91,22 @@ def build_server(settings: ServerSettings, repository: ModelRepository) -> Serve
     translation_service_pb2_grpc.add_TranslationServiceServicer_to_server(
         TranslationService(repository, models, limits), server
     )
-    evaluation_service_pb2_grpc.add_EvaluationServiceServicer_to_server(
-        EvaluationService(scoring, limits), server
-    )
+    evaluation = EvaluationService(scoring_process, scoring, limits)
+    evaluation_service_pb2_grpc.add_EvaluationServiceServicer_to_server(evaluation, server)
     model_service_pb2_grpc.add_ModelServiceServicer_to_server(ModelService(repository), server)
     language_model_service_pb2_grpc.add_LanguageModelServiceServicer_to_server(
         LanguageModelService(), server
     )
     vision_service_pb2_grpc.add_VisionServiceServicer_to_server(VisionService(), server)
     health = _add_own_services_of_grpc(server)
-    return ServerParts(server=server, health=health, admission=admission, queues=(models, scoring))
+    return ServerParts(
+        server=server,
+        health=health,
+        admission=admission,
+        queues=(models, scoring),
+        scoring_process=scoring_process,
+        evaluation=evaluation,
+    )
 
 
 def _add_own_services_of_grpc(server: grpc.aio.Server) -> ServerHealth:

@@ -16,7 +16,7 @@ from dragoman_server.model_repository import ModelRepository
 from dragoman_server.model_version import ModelState
 from dragoman_server.repository_scan import find_bundles, shipped_repository
 from dragoman_server.served_families import EMBEDDING_SERVICE, TRANSLATION_SERVICE
-from dragoman_server.services.evaluation import EVALUATION_SERVICE, warm_up_scoring
+from dragoman_server.services.evaluation import EVALUATION_SERVICE
 from dragoman_server.services.model import MODEL_SERVICE
 
 # Time for the watchers of health to hear that nothing serves any more, before their streams end.
@@ -69,7 +69,7 @@ async def _load(
     """Load all models, and let health say so as each service becomes able to answer."""
     await parts.health.set_serving([MODEL_SERVICE])
     await repository.load_all(loader)
-    await asyncio.get_running_loop().run_in_executor(loader, warm_up_scoring)
+    await parts.evaluation.warm_up()
     services = repository.ready_services()
     await parts.health.set_serving([*sorted(services), EVALUATION_SERVICE])
     ready = [one for one in repository.versions() if one.state is ModelState.READY]
@@ -104,6 +104,7 @@ async def _drain(parts: ServerParts, seconds: float, stop: asyncio.Queue[int]) -
     for queue in parts.queues:
         queue.close()
     await parts.server.stop(_LAST_WRITES_SECONDS)
+    parts.scoring_process.stop()
     return all(queue.running == 0 for queue in parts.queues)
 
 

@@ -153,6 +153,7 @@ async def running_server(
     for queue in parts.queues:
         queue.close()
     await parts.server.stop(0)
+    parts.scoring_process.stop()
 
 
 ServerFactory = Callable[..., AbstractAsyncContextManager[RunningServer]]

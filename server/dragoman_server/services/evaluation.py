@@ -3,18 +3,20 @@
 # ruff: noqa: N802 - the names of the calls are those of the API.
 
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from dragoman.v1 import evaluation_service_pb2 as pb
 from dragoman.v1 import evaluation_service_pb2_grpc
-from dragoman_models.errors import FieldViolation, InvalidInputError
+from dragoman_models.errors import FieldViolation, InvalidInputError, OverloadedError
 from dragoman_server.config import Limits
 from dragoman_server.errors import NotServedError
+from dragoman_server.scoring_process import ScoringJob, ScoringProcess
 from dragoman_server.services.counts import count_violations
-from dragoman_server.work_queue import CancelFlag, WorkQueue
+from dragoman_server.work_queue import WorkQueue
 
 if TYPE_CHECKING:
-    from dragoman_models.metrics.translation_quality import MetricScore
+    from dragoman_models.metrics.translation_quality import CorpusScores, MetricScore
 
 EVALUATION_SERVICE = pb.DESCRIPTOR.services_by_name["EvaluationService"].full_name
 
@@ -35,9 +37,18 @@ _ALL_METRICS = (
 class EvaluationService(evaluation_service_pb2_grpc.EvaluationServiceServicer):
     """Scores with sacreBLEU."""
 
-    def __init__(self, queue: WorkQueue, limits: Limits) -> None:
+    def __init__(self, process: ScoringProcess, queue: WorkQueue, limits: Limits) -> None:
+        """`queue` has one thread: the process scores one corpus at a time."""
+        self._process = process
         self._queue = queue
         self._limits = limits
+
+    async def warm_up(self) -> None:
+        """Start the process and score once, so that the first caller need not wait for it."""
+        text = ["One two three four."]
+        job = ScoringJob(hypotheses=text, references=text)
+        with suppress(OverloadedError):  # callers were faster, and have warmed it up
+            await self._queue.run(lambda flag: self._process.score(job, flag))
 
     async def Score(
         self, request: pb.EvaluationServiceScoreRequest, context: object
@@ -46,7 +57,8 @@ class EvaluationService(evaluation_service_pb2_grpc.EvaluationServiceServicer):
         violations = violations or [*_metric_violations(request), *_reference_violations(request)]
         if violations:
             raise InvalidInputError(violations)
-        return await self._queue.run(lambda flag: _score(request, flag))
+        found = await self._queue.run(lambda flag: self._process.score(_job(request), flag))
+        return _response(request, found)
 
     async def EvaluateTranslation(self, request: object, context: object) -> Any:  # type: ignore[override]
         raise NotServedError(f"{EVALUATION_SERVICE}/EvaluateTranslation")
@@ -55,34 +67,26 @@ class EvaluationService(evaluation_service_pb2_grpc.EvaluationServiceServicer):
         raise NotServedError(f"{EVALUATION_SERVICE}/EvaluateWordVectors")
 
 
-def warm_up_scoring() -> None:
-    """Import sacreBLEU and score once, so that the first caller need not wait for it."""
-    from dragoman_models.metrics.translation_quality import score_corpus
-
-    score_corpus(["One two three four."], ["One two three four."])
-
-
-def _score(
-    request: pb.EvaluationServiceScoreRequest, flag: CancelFlag
-) -> pb.EvaluationServiceScoreResponse:
-    from dragoman_models.metrics.translation_quality import score_corpus
-
-    flag.check()
-    found = score_corpus(
-        [segment.hypothesis for segment in request.segments],
-        [segment.references[0] for segment in request.segments],
+def _job(request: pb.EvaluationServiceScoreRequest) -> ScoringJob:
+    return ScoringJob(
+        hypotheses=[segment.hypothesis for segment in request.segments],
+        references=[segment.references[0] for segment in request.segments],
         lowercase=request.options.lowercase,
         tokenizer=_TOKENIZERS[request.options.bleu_tokenizer],
     )
+
+
+def _response(
+    request: pb.EvaluationServiceScoreRequest, found: "CorpusScores"
+) -> pb.EvaluationServiceScoreResponse:
     response = pb.EvaluationServiceScoreResponse()
     response.scores.segment_count = len(request.segments)
-    asked = request.options.metrics or _ALL_METRICS
     fill: dict[int, Callable[[], None]] = {
         pb.TRANSLATION_METRIC_BLEU: lambda: _fill(response.scores.bleu, found.bleu),
         pb.TRANSLATION_METRIC_CHRF: lambda: _fill(response.scores.chrf, found.chrf),
         pb.TRANSLATION_METRIC_TER: lambda: _fill(response.scores.ter, found.ter),
     }
-    for metric in asked:
+    for metric in request.options.metrics or _ALL_METRICS:
         fill[metric]()
     return response
 
