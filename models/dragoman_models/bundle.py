@@ -31,6 +31,7 @@ from dragoman_models.tensor_file import (
     decode_numpy,
     decode_torch,
     encode_tensors,
+    map_numpy,
     stated_length,
 )
 
@@ -90,6 +91,16 @@ class Bundle:
             return decode_numpy(self.file(WEIGHTS))
         except TensorFileError as error:
             raise BundleError(self.path, f"{WEIGHTS}: {error}") from error
+
+    def mapped_tensors(self) -> dict[str, Array]:
+        """The weights as read-only numpy arrays over the file itself: for tensors of which little
+        is read, or which other processes of this machine map too."""
+        try:
+            return map_numpy(self.path / WEIGHTS)
+        except TensorFileError as error:
+            raise BundleError(self.path, f"{WEIGHTS}: {error}") from error
+        except OSError as error:
+            raise _unreadable(self.path, WEIGHTS, error) from error
 
     def torch_tensors(self) -> "dict[str, torch.Tensor]":
         """The weights as torch tensors, in the types they were written in."""

@@ -6,11 +6,12 @@ asked for.
 
 import json
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
-from safetensors import SafetensorError, deserialize
+from safetensors import SafetensorError, deserialize, safe_open
 
 if TYPE_CHECKING:
     import torch
@@ -62,6 +63,31 @@ def decode_numpy(data: bytes) -> dict[str, Array]:
             arrays[name] = np.frombuffer(entry["data"], dtype=_NUMPY_TYPES[kind]).reshape(shape)
         else:
             raise TensorFileError(f"tensor {name!r} has type {kind}, which numpy cannot hold")
+    return arrays
+
+
+def map_numpy(path: Path) -> dict[str, Array]:
+    """The tensors of a safetensors file as read-only numpy arrays that the system reads from the
+    disk when they are used; bfloat16 is refused. Raises `TensorFileError` and OSError."""
+    try:
+        with safe_open(path, framework="numpy"):
+            pass  # Checks the whole header, so that what follows may rely on it.
+    except SafetensorError as error:
+        raise TensorFileError(f"not a readable safetensors file ({error})") from error
+    with path.open("rb") as file:
+        length = int.from_bytes(file.read(_HEADER_LENGTH_BYTES), "little")
+        header = json.loads(file.read(length))
+    mapped: Array = np.memmap(path, np.uint8, mode="r", offset=_HEADER_LENGTH_BYTES + length)
+    arrays: dict[str, Array] = {}
+    for name, entry in header.items():
+        if name == "__metadata__":
+            continue
+        if entry["dtype"] not in _NUMPY_TYPES:
+            raise TensorFileError(f"tensor {name!r} has type {entry['dtype']}: it cannot be mapped")
+        start, stop = entry["data_offsets"]
+        values = mapped[start:stop].view(np.ndarray).view(_NUMPY_TYPES[entry["dtype"]])
+        # Files of other writers may start their numbers anywhere; those are copied.
+        arrays[name] = np.require(values, requirements="A").reshape(entry["shape"])
     return arrays
 
 

@@ -18,14 +18,14 @@ class Vocabulary:
     def __init__(self, words: Sequence[str]) -> None:
         """Raises `VocabularyError` for a duplicate word, an empty one or one with a line feed."""
         self._words = tuple(words)
-        self._index = {word: index for index, word in enumerate(self._words)}
+        self._index = dict(zip(self._words, range(len(self._words)), strict=True))
         if "" in self._index:
             raise VocabularyError(f"line {self._words.index('') + 1} holds an empty word")
         if len(self._index) != len(self._words):
             raise VocabularyError(self._describe_duplicate())
-        for word in self._words:
-            if "\n" in word:
-                raise VocabularyError(f"the word {quoted(word)} holds a line feed")
+        if "\n" in "".join(self._words):
+            word = next(word for word in self._words if "\n" in word)
+            raise VocabularyError(f"the word {quoted(word)} holds a line feed")
 
     @classmethod
     def from_bytes(cls, data: bytes) -> "Vocabulary":

@@ -36,6 +36,7 @@ class TopRows:
 
     indices: Indices  # (n,), n <= k
     scores: Float64Array  # (n,)
+    is_exact: bool = True  # whether no better row can be missing
 
 
 class ScoringRule(Protocol):
@@ -119,35 +120,27 @@ class CosineIndex:
         answers: list[TopRows] = []
         for start in range(0, len(queries), _QUERIES_PER_BATCH):
             batch = slice(start, start + _QUERIES_PER_BATCH)
-            answers += self._ranked(queries[batch], found[batch], k, row_limit, floor)
+            told_apart = [_NO_ROWS if rows is None else rows for rows in found[batch]]
+            answers += self.best_of(told_apart, queries[batch], k=k, floor=floor)
+        for query, rows in enumerate(found):
+            if rows is None:
+                rule = CosineRule(self, queries[query : query + 1])
+                answers[query] = self.search(rule, k=k, row_limit=row_limit, floor=floor)[0]
         return answers
 
-    def _ranked(
-        self,
-        queries: Float64Array,
-        candidates: Sequence[Indices | None],
-        k: int,
-        row_limit: int,
-        floor: float,
+    def best_of(
+        self, candidates: Sequence[Indices], queries: Float64Array, *, k: int, floor: float
     ) -> list[TopRows]:
-        """The best of each query's candidates, all of them scored and sorted at once."""
-        told_apart = [_NO_ROWS if rows is None else rows for rows in candidates]
-        query_of = np.repeat(np.arange(len(queries)), [len(rows) for rows in told_apart])
-        rows = np.concatenate([_NO_ROWS, *told_apart])
+        """The k best of each query's candidates, all of them scored and sorted at once."""
+        query_of = np.repeat(np.arange(len(queries)), [len(rows) for rows in candidates])
+        rows = np.concatenate([_NO_ROWS, *candidates])
         scores = self._cosines(rows, queries, query_of)
         order = np.lexsort((rows, -scores, query_of))
         order = order[scores[order] >= floor]
         rows, scores, query_of = rows[order], scores[order], query_of[order]
         starts = np.searchsorted(query_of, np.arange(len(queries) + 1)).tolist()
-        answers = []
-        for query, (start, stop) in enumerate(itertools.pairwise(starts)):
-            if candidates[query] is None:
-                rule = CosineRule(self, queries[query : query + 1])
-                answers += self.search(rule, k=k, row_limit=row_limit, floor=floor)
-            else:
-                best = slice(start, min(start + k, stop))
-                answers.append(TopRows(indices=rows[best], scores=scores[best]))
-        return answers
+        best = [slice(start, min(start + k, stop)) for start, stop in itertools.pairwise(starts)]
+        return [TopRows(indices=rows[part], scores=scores[part]) for part in best]
 
     def _cosines(self, rows: Indices, queries: Float64Array, query_of: Indices) -> Float64Array:
         """The cosine of each row with its own query, in float64, a block at a time."""

@@ -56,8 +56,8 @@ def encode(matrix: Float32Matrix, encoding: VectorEncoding) -> EncodedVectors:
 
 
 def decode(encoded: EncodedVectors) -> Float32Matrix:
-    """The matrix (V, D) that `encoded` stands for, in float32."""
-    matrix = encoded.codes.astype(np.float32)
+    """The matrix (V, D) that `encoded` stands for, in float32; not a copy where it is float32."""
+    matrix = encoded.codes.astype(np.float32, copy=False)
     if encoded.scales is not None:
         matrix *= encoded.scales[:, None]
     return matrix

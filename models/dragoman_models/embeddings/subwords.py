@@ -29,6 +29,11 @@ class SubwordVectors:
         """K, the number of rows."""
         return len(self.codes)
 
+    @property
+    def dimensions(self) -> int:
+        """D, the number of columns."""
+        return int(self.codes.shape[1])
+
     def vector(self, word: str) -> NDArray[np.float32] | None:
         """The word's vector (D,), or None for a word too short to have an n-gram."""
         rows = [ngram_hash(ngram) % self.bucket_count for ngram in self.ngrams(word)]

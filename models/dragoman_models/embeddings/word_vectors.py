@@ -7,12 +7,13 @@ options that are wrong for all of them fail the call.
 import enum
 import math
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeAlias, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from dragoman_models.embeddings.approximate_index import ApproximateIndex
 from dragoman_models.embeddings.cosine_index import (
     CosineIndex,
     CosMulRule,
@@ -21,6 +22,12 @@ from dragoman_models.embeddings.cosine_index import (
     TopRows,
     unit_vector,
 )
+from dragoman_models.embeddings.subwords import SubwordVectors
+from dragoman_models.embeddings.word_lookup import LONGEST_WORD as LONGEST_WORD
+from dragoman_models.embeddings.word_lookup import ResolvedWord as ResolvedWord
+from dragoman_models.embeddings.word_lookup import VocabularyLookup
+from dragoman_models.embeddings.word_lookup import WordLookup as WordLookup
+from dragoman_models.embeddings.word_lookup import WordMatch as WordMatch
 from dragoman_models.errors import (
     DragomanError,
     FieldViolation,
@@ -29,26 +36,11 @@ from dragoman_models.errors import (
 )
 from dragoman_models.vocabulary import Vocabulary
 
-LONGEST_WORD = 1_000
 _COS_MUL_BATCH = 16
 _CANCELLED = 1e-6
 
 Item = TypeVar("Item")
 Answer = TypeVar("Answer")
-
-
-class WordLookup(enum.Enum):
-    """How a word is found in the vocabulary."""
-
-    CASE_FALLBACK = "case-fallback"  # as written; if the vocabulary lacks it, in lowercase
-    EXACT = "exact"  # only as written
-
-
-class WordMatch(enum.Enum):
-    """How a word was found."""
-
-    EXACT = "exact"
-    IGNORING_CASE = "ignoring-case"
 
 
 class AnalogyMethod(enum.Enum):
@@ -58,14 +50,11 @@ class AnalogyMethod(enum.Enum):
     THREE_COS_MUL = "3cosmul"  # cos'(d, b) cos'(d, c) / (cos'(d, a) + 0.001): Levy and Goldberg
 
 
-@dataclass(frozen=True, kw_only=True)
-class ResolvedWord:
-    """The entry of the vocabulary that stands for a word of the question."""
+class SearchMethod(enum.Enum):
+    """Whether the answer must be exact."""
 
-    query: str  # the word as it was asked
-    matched_word: str  # the entry
-    match: WordMatch
-    rank: int  # by frequency, from 1
+    EXACT = "exact"  # compares with every word
+    APPROXIMATE = "approximate"  # by the index in the bundle: faster, may miss a neighbour
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -120,6 +109,8 @@ class SearchOptions:
     `k` is from 1 to the vocabulary's size; fewer answers come back only when fewer qualify. Words
     of the query are left out of its answers unless `include_query_words`. `excluded_words` that the
     vocabulary lacks have no effect. `max_rank` searches only that many most frequent words.
+    APPROXIMATE, which analogies by 3CosMul do not have, is answered exactly where the filters leave
+    few candidates; `Neighbors.method` says how it was done.
     """
 
     k: int = 10
@@ -128,6 +119,7 @@ class SearchOptions:
     excluded_words: tuple[str, ...] = ()
     max_rank: int | None = None
     min_score: float | None = None
+    method: SearchMethod = SearchMethod.EXACT
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -145,6 +137,7 @@ class Neighbors:
 
     query_words: tuple[ResolvedWord, ...]  # in the query's order; empty for a vector
     neighbors: tuple[Neighbor, ...]
+    method: SearchMethod = SearchMethod.EXACT
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -159,8 +152,18 @@ class _Point:
 class WordVectors:
     """V words, the most frequent first, and their vectors in D dimensions."""
 
-    def __init__(self, vocabulary: Vocabulary, matrix: Float32Matrix) -> None:
+    def __init__(
+        self,
+        vocabulary: Vocabulary,
+        matrix: Float32Matrix,
+        *,
+        subwords: SubwordVectors | None = None,
+        approximate: ApproximateIndex | None = None,
+    ) -> None:
         """`matrix` (V, D) holds the vector of word i in row i; it is kept, not copied.
+
+        With `subwords`, words that the vocabulary lacks have vectors too. `approximate` is an index
+        of the same rows.
 
         Raises ValueError for a shape that does not fit, or for a row that is not finite.
         """
@@ -168,8 +171,13 @@ class WordVectors:
             raise ValueError(f"vectors must be float32 (V, D), not {matrix.dtype} {matrix.shape}")
         if len(vocabulary) != len(matrix):
             raise ValueError(f"{len(vocabulary):,} words do not fit {len(matrix):,} vectors")
+        if subwords is not None and subwords.dimensions != matrix.shape[1]:
+            raise ValueError(f"subwords of {subwords.dimensions} numbers do not fit the vectors")
         self.vocabulary = vocabulary
         self.index = CosineIndex(matrix)
+        self.subwords = subwords
+        self.approximate = approximate
+        self._lookup = VocabularyLookup(vocabulary, has_subwords=subwords is not None)
 
     @property
     def vocabulary_size(self) -> int:
@@ -184,24 +192,16 @@ class WordVectors:
     def resolve(
         self, word: str, lookup: WordLookup = WordLookup.CASE_FALLBACK, *, field: str = "word"
     ) -> ResolvedWord:
-        """The entry for `word`: as it is written, then (CASE_FALLBACK only) in lowercase.
+        """The entry for `word`, found as `lookup` says.
 
         Raises `InvalidInputError` for `field` where the word is blank or longer than 1,000
         characters, and `UnknownWordError`.
         """
-        if not word.strip():
-            raise InvalidInputError.single(field, "must be a word; it is empty or blank")
-        if len(word) > LONGEST_WORD:
-            raise InvalidInputError.single(
-                field, f"has {len(word):,} characters; a word has at most {LONGEST_WORD:,}"
-            )
-        match, matched, index = WordMatch.EXACT, word, self.vocabulary.index(word)
-        if index is None and lookup is WordLookup.CASE_FALLBACK:
-            match, matched = WordMatch.IGNORING_CASE, word.lower()
-            index = self.vocabulary.index(matched)
-        if index is None:
-            raise UnknownWordError(word)
-        return ResolvedWord(query=word, matched_word=matched, match=match, rank=index + 1)
+        return self._lookup.resolve(word, lookup, field=field)
+
+    def suggestions(self, word: str, *, count: int = 5) -> tuple[str, ...]:
+        """Frequent entries that are spelt like `word`, the closest first. Takes milliseconds."""
+        return self._lookup.suggestions(word, count=count)
 
     def embed(
         self,
@@ -214,9 +214,10 @@ class WordVectors:
 
         def one(word: str) -> EmbeddedWord:
             resolved = self.resolve(word, lookup)
-            vector = self.index.matrix[resolved.rank - 1].copy()
             if normalize:
                 vector = self._direction(resolved, "word").astype(np.float32)
+            else:
+                vector = self._vector(resolved)
             return EmbeddedWord(word=resolved, vector=vector)
 
         return _each(one, words)
@@ -278,16 +279,30 @@ class WordVectors:
         if options.min_score is not None and not math.isfinite(options.min_score):
             text = f"is {options.min_score}; give a finite number"
             wrong.append(FieldViolation(field="min_score", description=text))
+        if options.method is SearchMethod.APPROXIMATE and self.approximate is None:
+            text = "is APPROXIMATE, but the model has no index for it; use EXACT"
+            wrong.append(FieldViolation(field="method", description=text))
         if wrong:
             raise InvalidInputError(wrong)
 
+    def _vector(self, word: ResolvedWord) -> NDArray[np.float32]:
+        if word.match is WordMatch.SUBWORDS:
+            made = self.subwords.vector(word.query) if self.subwords is not None else None
+            if made is None:
+                raise UnknownWordError(word.query)
+            return made
+        vector: NDArray[np.float32] = self.index.matrix[word.rank - 1].copy()
+        return vector
+
     def _direction(self, word: ResolvedWord, field: str) -> Float64Array:
-        row = word.rank - 1
-        if self.index.is_zero(row):
+        vector = self._vector(word)
+        if not vector.any():
             raise InvalidInputError.single(
                 field, f"the vector of {word.matched_word!r} is all zeros: it has no direction"
             )
-        direction: Float64Array = self.index.unit_rows(np.array([row]))[0]
+        if word.match is WordMatch.SUBWORDS:
+            return unit_vector(vector)
+        direction: Float64Array = self.index.unit_rows(np.array([word.rank - 1]))[0]
         return direction
 
     def _resolve_all(
@@ -341,7 +356,10 @@ class WordVectors:
             names.update(word.matched_word for word in words)
         if options.lookup is WordLookup.CASE_FALLBACK:
             names |= {name.lower() for name in names}
-        rows = (self.vocabulary.index(name) for name in names)
+        rows = {self.vocabulary.index(name) for name in names}
+        if options.lookup is WordLookup.CASE_FALLBACK:
+            unknown = (name for name in options.excluded_words if name not in self.vocabulary)
+            rows |= {self._lookup.index_ignoring_case(name) for name in unknown}
         left_out = frozenset(row for row in rows if row is not None)
         return _Point(words=tuple(words), vectors=tuple(vectors), left_out=left_out)
 
@@ -378,7 +396,19 @@ class WordVectors:
         if not points:
             return []
         queries = np.stack([point.vectors[0] for point in points])  # (B, D)
-        return self.index.nearest(queries, k=k, row_limit=options.max_rank, floor=_floor(options))
+        limit = min(options.max_rank or self.vocabulary_size, self.vocabulary_size)
+        guide = self.approximate if options.method is SearchMethod.APPROXIMATE else None
+        if guide is None or not guide.serves(k=k, row_limit=limit):
+            return self.index.nearest(queries, k=k, row_limit=limit, floor=_floor(options))
+        proposed = guide.candidates(queries, k=k, row_limit=limit)
+        found = self.index.best_of(proposed, queries, k=k, floor=_floor(options))
+        # Fewer than were asked for only where fewer qualify, which the guide cannot tell.
+        return [
+            replace(rows, is_exact=False)
+            if len(candidates) >= k
+            else self.index.nearest(query[None], k=k, row_limit=limit, floor=_floor(options))[0]
+            for rows, candidates, query in zip(found, proposed, queries, strict=True)
+        ]
 
     def _search_cos_mul(
         self, points: list[_Point], k: int, options: SearchOptions
@@ -400,6 +430,7 @@ class WordVectors:
                 Neighbor(word=self.vocabulary[row], score=score, rank=row + 1)
                 for row, score in kept
             ),
+            method=SearchMethod.EXACT if found.is_exact else SearchMethod.APPROXIMATE,
         )
 
 

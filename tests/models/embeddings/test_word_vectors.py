@@ -65,14 +65,14 @@ def test_every_word_is_found_as_it_is_written(word: str) -> None:
     assert found.rank == WORDS.index(word) + 1
 
 
-def test_lowercase_is_the_only_fallback_and_it_is_stated() -> None:
+def test_another_case_is_the_only_fallback_and_it_is_stated() -> None:
     found = VECTORS.resolve("PARIS")
     assert (found.query, found.matched_word) == ("PARIS", "paris")
     assert (found.match, found.rank) == (WordMatch.IGNORING_CASE, 2)
     with pytest.raises(UnknownWordError):
         VECTORS.resolve("Paris", WordLookup.EXACT)
-    # Neither the upper case, nor accents, nor composed characters, nor spaces are tried.
-    for word in ("zürich", "naive", "\u00e9", " paris", "paris ", "pari"):
+    # Neither accents, nor composed characters, nor spaces are tried.
+    for word in ("zurich", "naive", "\u00e9", " paris", "paris ", "pari"):
         with pytest.raises(UnknownWordError) as caught:
             VECTORS.resolve(word)
         assert caught.value.resource_name == word
