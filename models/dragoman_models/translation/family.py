@@ -35,7 +35,7 @@ class TranslationFamily:
             network = TranslationNetwork(config)
             weights = {name: weight.float() for name, weight in bundle.torch_tensors().items()}
             network.load_state_dict(weights)
-        except (ValidationError, RuntimeError, KeyError) as error:
+        except (ValidationError, RuntimeError) as error:
             raise BundleError(bundle.path, f"is no translator: {error}") from error
         if tokenizer.vocabulary_size != config.vocabulary_size:
             raise BundleError(
@@ -43,7 +43,19 @@ class TranslationFamily:
                 f"tokenizer.model has {tokenizer.vocabulary_size} pieces, but config.json says "
                 f"{config.vocabulary_size}",
             )
-        (source,), (target,) = (
-            bundle.config.get(f"{side}_languages") or ("",) for side in ("source", "target")
+        return Translator(
+            network,
+            tokenizer,
+            source_language=_language(bundle, "source"),
+            target_language=_language(bundle, "target"),
         )
-        return Translator(network, tokenizer, source_language=source, target_language=target)
+
+
+def _language(bundle: Bundle, side: str) -> str:
+    """The one language of a side; empty where config.json names none."""
+    match bundle.config.get(f"{side}_languages", [""]):
+        case [str(language)]:
+            return language
+    raise BundleError(
+        bundle.path, f'config.json: {side}_languages must be a list of one language, as ["fr"]'
+    )
