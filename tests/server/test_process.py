@@ -63,15 +63,15 @@ def test_it_says_when_it_is_ready_serves_and_drains_on_sigterm(
         assert line_of(process) == "ready: 1 models, 1 refused"
         with grpc.insecure_channel(address) as channel:
             stub = embedding_service_pb2_grpc.EmbeddingServiceStub(channel)
-            response = stub.Embed(embedding_service_pb2.EmbedRequest(words=["cat"]), timeout=20)
+            response = stub.Embed(embedding_service_pb2.EmbedRequest(words=["cat"]), timeout=60)
             assert response.results[0].word_vector.word.word == "cat"
             health: Any = health_pb2_grpc.HealthStub(channel)
-            watch = health.Watch(health_pb2.HealthCheckRequest(service=""), timeout=20)
+            watch = health.Watch(health_pb2.HealthCheckRequest(service=""), timeout=60)
             assert next(watch).status == health_pb2.HealthCheckResponse.SERVING
             process.send_signal(signal.SIGTERM)
             # An open watch is told, and does not keep the server from ending.
             assert next(watch).status == health_pb2.HealthCheckResponse.NOT_SERVING
-            assert process.wait(20) == 0
+            assert process.wait(60) == 0
         _, log = process.communicate()
     assert "animals/2 is refused: CARD.md" in log
     assert "Traceback" not in log
@@ -82,10 +82,10 @@ def test_a_server_without_models_is_not_serving(config: Path) -> None:
         assert line_of(process) == "ready: 0 models"
         with grpc.insecure_channel(address) as channel:
             health: Any = health_pb2_grpc.HealthStub(channel)
-            found = health.Check(health_pb2.HealthCheckRequest(service=""), timeout=20)
+            found = health.Check(health_pb2.HealthCheckRequest(service=""), timeout=60)
         assert found.status == health_pb2.HealthCheckResponse.NOT_SERVING
         process.send_signal(signal.SIGINT)
-        assert process.wait(20) == 0
+        assert process.wait(60) == 0
 
 
 def test_a_second_server_ends_with_a_clear_error(config: Path) -> None:

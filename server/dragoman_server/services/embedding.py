@@ -33,9 +33,10 @@ _LOOKUPS = {
     pb.WORD_LOOKUP_CASE_FALLBACK: wv.WordLookup.CASE_FALLBACK,
     pb.WORD_LOOKUP_EXACT: wv.WordLookup.EXACT,
 }
-_MATCHES = {
-    wv.WordMatch.EXACT: pb.WORD_MATCH_EXACT,
-    wv.WordMatch.IGNORING_CASE: pb.WORD_MATCH_IGNORING_CASE,
+_MATCHES = {  # by the value of WordMatch
+    "exact": pb.WORD_MATCH_EXACT,
+    "ignoring-case": pb.WORD_MATCH_IGNORING_CASE,
+    "subwords": pb.WORD_MATCH_SUBWORDS,
 }
 
 
@@ -195,7 +196,7 @@ def _fill(message: pb.Neighbors, found: wv.Neighbors) -> None:
 
 
 def _resolved(word: wv.ResolvedWord) -> pb.ResolvedWord:
-    return pb.ResolvedWord(word=word.matched_word, match=_MATCHES[word.match], rank=word.rank)
+    return pb.ResolvedWord(word=word.matched_word, match=_MATCHES[word.match.value], rank=word.rank)
 
 
 def _at_item(error: DragomanError) -> DragomanError:
