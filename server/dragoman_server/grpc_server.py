@@ -94,10 +94,7 @@ def build_server(settings: ServerSettings, repository: ModelRepository) -> Serve
     evaluation = EvaluationService(scoring_process, scoring, limits)
     evaluation_service_pb2_grpc.add_EvaluationServiceServicer_to_server(evaluation, server)
     model_service_pb2_grpc.add_ModelServiceServicer_to_server(ModelService(repository), server)
-    language_model_service_pb2_grpc.add_LanguageModelServiceServicer_to_server(
-        LanguageModelService(), server
-    )
-    vision_service_pb2_grpc.add_VisionServiceServicer_to_server(VisionService(), server)
+    _add_unserved_services(server)
     health = _add_own_services_of_grpc(server)
     return ServerParts(
         server=server,
@@ -107,6 +104,13 @@ def build_server(settings: ServerSettings, repository: ModelRepository) -> Serve
         scoring_process=scoring_process,
         evaluation=evaluation,
     )
+
+
+def _add_unserved_services(server: grpc.aio.Server) -> None:
+    language_model_service_pb2_grpc.add_LanguageModelServiceServicer_to_server(
+        LanguageModelService(), server
+    )
+    vision_service_pb2_grpc.add_VisionServiceServicer_to_server(VisionService(), server)
 
 
 def _add_own_services_of_grpc(server: grpc.aio.Server) -> ServerHealth:
