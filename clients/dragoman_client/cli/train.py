@@ -10,6 +10,7 @@ import typer
 
 from dragoman_client.cli.extras import needs_extra
 from dragoman_client.cli.reporting import CommandError, report
+from dragoman_client.cli.train_vectors import glove, word2vec
 
 _INTERRUPTED = 130
 
@@ -21,6 +22,8 @@ def train() -> typer.Typer:
     )
     app.callback()(_describe)
     app.command()(translation)
+    app.command()(word2vec)
+    app.command()(glove)
     return app
 
 

@@ -1,0 +1,1 @@
+"""Training of word vectors on plain text: word2vec and GloVe."""
