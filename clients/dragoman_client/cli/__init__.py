@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Annotated
 
 import typer
@@ -22,6 +23,8 @@ def main() -> None:
     output went away.
     """
     use_utf8()
+    # gRPC's own notes on its connections are not this command's messages.
+    os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
     command()(prog_name="dragoman")
 
 
