@@ -12,6 +12,7 @@ from typing import Any
 
 from rich.progress import Progress
 
+from dragoman_models.embeddings.training.interruption import DeferredInterrupt
 from dragoman_models.errors import TrainingError
 from dragoman_models.training import CsvLog
 
@@ -104,13 +105,15 @@ class ChunkRunner:
             "training", total=total, completed=position.chunks, status="loss -"
         )
         self._reported = self._saved = self._counted = time.monotonic()
-        with ThreadPoolExecutor(plan.threads) as pool:
+        with ThreadPoolExecutor(plan.threads) as pool, DeferredInterrupt() as interrupt:
             try:
                 for chunk in range(position.chunks, total):
+                    interrupt.check()
                     self._pending.append(pool.submit(self._learn, chunk))
                     if len(self._pending) >= 2 * plan.threads:
                         self._collect(task)
                 self._drain(task)
+                interrupt.check()
             except KeyboardInterrupt:
                 self._stop()
                 self._save()
@@ -154,9 +157,10 @@ class ChunkRunner:
         for future in reversed(self._pending):
             future.cancel()
         for future in self._pending:
-            if not future.cancelled() and future.exception() is None:
-                done = self._position.chunks // self._plan.chunks_per_epoch
-                self._position.add(done, future.result())
+            if future.cancelled() or future.exception() is not None:
+                break  # a checkpoint counts from the beginning; what came later is learnt again
+            epoch = self._position.chunks // self._plan.chunks_per_epoch
+            self._position.add(epoch, future.result())
         self._pending.clear()
 
     def _report(self, task: Any) -> None:

@@ -34,7 +34,7 @@ class Objective(enum.StrEnum):
 class CorpusRecipe(BaseModel):
     """The settings that word2vec and GloVe share. Paths are relative to the recipe file."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     corpus: tuple[Path, ...] = Field(
         min_length=1, description="text files (UTF-8, plain or .gz), or folders of them"

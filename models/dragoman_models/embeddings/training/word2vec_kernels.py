@@ -159,7 +159,7 @@ def train_chunk(
     if plan.objective == NEGATIVE_SAMPLING:
         for i in range(_NOISE_AHEAD):
             _next_noise(i, task)
-    begin = 0
+    begin, cursor = 0, 0
     while begin < len(ids):
         rate = rates[0] + (rates[1] - rates[0]) * begin / len(ids)
         length = 0
@@ -171,7 +171,7 @@ def train_chunk(
             if (next_bits(task.state) >> _S32) < tables.keep[word]:
                 scratch.sentence[length] = word
                 length += 1
-        _train_sentence(length, rate, task)
+        cursor = _train_sentence(length, cursor, rate, task)
         scratch.report[2] += length
 
 
@@ -207,8 +207,8 @@ def _task(weights: Weights, tables: Tables, plan: Plan, scratch: Scratch) -> _Ta
 
 
 @inlined
-def _train_sentence(length: int, rate: float, task: _Task) -> None:
-    cursor = 0
+def _train_sentence(length: int, cursor: int, rate: float, task: _Task) -> int:
+    """Learns `length` words; `cursor` is the place of the next noise word, and so is the result."""
     for position in range(length):
         # Windows of 1 to `window` words are equally likely, so near words count more.
         radius = next_below(task.state, task.window) + 1
@@ -230,13 +230,14 @@ def _train_sentence(length: int, rate: float, task: _Task) -> None:
             at_once = count
         for first in range(0, count, at_once):
             cursor = _predict(task.sentence[position], first, at_once, cursor, rate, task)
+    return cursor
 
 
 @inlined
 def _predict(word: int, first: int, count: int, cursor: int, rate: float, task: _Task) -> int:
     """Learns to predict `word` from `count` context words, each by itself or all by their mean.
 
-    `cursor` is the place of the next noise word, and so is what comes back.
+    `cursor` is as in `_train_sentence`.
     """
     width = task.width
     predictions = 1
