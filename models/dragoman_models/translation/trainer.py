@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import random
 import re
 import time
@@ -12,7 +13,7 @@ from typing import Any
 
 import torch
 from rich.progress import Progress, TextColumn, TimeRemainingColumn
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 
 from dragoman_models.errors import TrainingError
 from dragoman_models.metrics.translation_quality import score_corpus
@@ -61,9 +62,15 @@ class TranslationTrainer:
             TrainingError: the data is unusable, the folder holds another run, or there is
                 nothing to resume.
         """
-        if (folder / "checkpoint.pt").exists() and not resume:
+        checkpoint = folder / "checkpoint.pt"
+        if checkpoint.exists() and not resume:
             raise TrainingError(f"{folder} holds a training run; give --resume or another folder")
-        folder.mkdir(parents=True, exist_ok=True)
+        if resume and not checkpoint.exists():
+            raise TrainingError(f"nothing to resume: {checkpoint} does not exist")
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise TrainingError(f"cannot make the folder {folder}: {error}") from error
         self.recipe = recipe
         self.folder = folder
         self.train_pairs = self._read(recipe.train)
@@ -103,12 +110,26 @@ class TranslationTrainer:
                 vocabulary_size=self.recipe.network.vocabulary_size,
             )
             write_atomically(path, tokenizer.model_bytes)
-        return SubwordTokenizer(path.read_bytes())
+        try:
+            tokenizer = SubwordTokenizer(path.read_bytes())
+        except (OSError, RuntimeError) as error:
+            raise TrainingError(f"cannot read {path}: {error}") from error
+        asked = self.recipe.network.vocabulary_size
+        if tokenizer.vocabulary_size != asked:
+            raise TrainingError(
+                f"{path} has {tokenizer.vocabulary_size} pieces, but the recipe's "
+                f"network.vocabulary_size is {asked}; remove the file or change the recipe"
+            )
+        return tokenizer
 
     def _substitution(self) -> Substitution:
         forbidden: set[str] = set()
         if self.recipe.forbidden_names is not None:
-            text = self.recipe.forbidden_names.read_text(encoding="utf-8")
+            try:
+                text = self.recipe.forbidden_names.read_text(encoding="utf-8")
+            except (OSError, UnicodeDecodeError) as error:
+                path = self.recipe.forbidden_names
+                raise TrainingError(f"cannot read forbidden_names {path}: {error}") from error
             forbidden = set(re.findall(r"\w+", text))
         return learn_substitution(
             self.train_pairs, rate=self.recipe.substitution_rate, forbidden=forbidden
@@ -139,7 +160,7 @@ class TranslationTrainer:
 
     def _restore(self) -> None:
         checkpoint = load_checkpoint(self.folder / "checkpoint.pt")
-        if checkpoint["settings"] != self._settings():
+        if checkpoint.get("settings") != self._settings():
             raise TrainingError(f"{self.folder} was begun with another recipe; resume with that")
         self.network.load_state_dict(checkpoint["network"])
         self.optimizer.load_state_dict(checkpoint["optimizer"])
@@ -189,7 +210,10 @@ class TranslationTrainer:
         bar.remove_task(task)
 
     def _learn(self, batch: Batch, *, progress: float) -> float:
-        """One optimizer step; returns the loss without smoothing, in nats per piece."""
+        """One optimizer step; returns the loss without smoothing, in nats per piece.
+
+        Raises `TrainingError` before the weights are touched if loss or gradient is not finite.
+        """
         recipe = self.recipe
         factor = warmup_cosine(self.update, progress, warmup=recipe.warmup_updates)
         for group in self.optimizer.param_groups:
@@ -198,7 +222,12 @@ class TranslationTrainer:
         self.optimizer.zero_grad()
         smoothed, plain = self._loss(batch, recipe.label_smoothing)
         smoothed.backward()  # type: ignore[no-untyped-call]
-        torch.nn.utils.clip_grad_norm_(self.network.parameters(), recipe.clip_norm)
+        norm = torch.nn.utils.clip_grad_norm_(self.network.parameters(), recipe.clip_norm)
+        if not math.isfinite(float(plain)) or not math.isfinite(float(norm)):
+            raise TrainingError(
+                f"training diverged at update {self.update + 1} (loss {float(plain):g}, gradient "
+                f"norm {float(norm):g}); lower learning_rate or clip_norm"
+            )
         self.optimizer.step()
         self.update += 1
         return float(plain)
@@ -248,7 +277,7 @@ class TranslationTrainer:
         dev_loss, dev_bleu = self.dev_loss(), self.dev_bleu()
         if dev_bleu > self.best_bleu:
             self.best_bleu, self.best_pass = dev_bleu, self.finished_passes
-        save_file(self.network.state_dict(), self._weights_path(self.finished_passes))
+        write_atomically(self._weights_path(self.finished_passes), save(self.network.state_dict()))
         old = self._weights_path(self.finished_passes - self.recipe.averaged_checkpoints)
         old.unlink(missing_ok=True)
         self._save()
@@ -320,7 +349,7 @@ class TranslationTrainer:
         best = candidates[scores.index(max(scores))]
         self.network.load_state_dict(best)
         target = self.folder / "averaged.safetensors"
-        save_file(best, target)
+        write_atomically(target, save(best))
         return target
 
 

@@ -69,10 +69,12 @@ def test_both_sides_get_the_same(name: str, other: str, number: int, seed: int) 
         ("", ""),
     ],
 )
-def test_pairs_without_shared_names_stay(source: str, target: str) -> None:
+def test_what_is_not_shared_is_never_exchanged(source: str, target: str) -> None:
+    """A name may be added, but every word that was there stays."""
     pair = SentencePair(source, target)
     for seed in range(20):
-        assert always().apply(pair, random.Random(seed)) == pair
+        for old, new in zip(pair, always().apply(pair, random.Random(seed)), strict=True):
+            assert set(re.findall(r"\w+", old)) <= set(re.findall(r"\w+", new))
 
 
 def test_a_number_within_a_longer_one_is_not_that_number() -> None:
@@ -143,25 +145,3 @@ def test_a_corpus_without_names_changes_nothing() -> None:
 def test_words_that_occur_in_lower_case_are_no_names() -> None:
     pairs = [SentencePair("Orange, dit Tom.", "Orange, Tom said."), SentencePair("orange", "fruit")]
     assert learn_substitution(pairs, rate=1.0).names == {"Tom"}
-
-
-@pytest.mark.parametrize(
-    ("source", "target", "opens"),
-    [
-        ("Il dort.", "He sleeps.", True),
-        ("Elle dort.", "Sie schläft.", True),
-        ("Il faut dormir.", "He must sleep.", False),
-        ("Il dort.", "She sleeps.", False),
-        ("Oui, il dort.", "He sleeps.", False),
-        ("— Il dort.", "He sleeps.", False),
-    ],
-)
-def test_a_name_may_stand_for_an_opening_pronoun(source: str, target: str, opens: bool) -> None:
-    """Of a third person, the same on both sides; the rest of the sentence stays."""
-    pair = SentencePair(source, target)
-    changed = {always().apply(pair, random.Random(seed)) for seed in range(60)} - {pair}
-    assert bool(changed) == opens
-    for new in changed:
-        (name, rest), (its_name, its_rest) = (side.split(" ", 1) for side in new)
-        assert name == its_name
-        assert (rest, its_rest) == (source.split(" ", 1)[1], target.split(" ", 1)[1])
