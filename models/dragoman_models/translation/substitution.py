@@ -14,6 +14,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from dragoman_models.translation.corpus import SentencePair
+from dragoman_models.translation.insertion import insert_entity
 
 _NAME = re.compile(r"\b[A-ZÀ-Þ][a-zß-ÿ]{2,}\b")
 _WORD = re.compile(r"\b\w+\b")
@@ -29,12 +30,11 @@ _NAME_OR_NUMBER = re.compile(f"{_NAME.pattern}|{_NUMBER.pattern}")
 _BOUNDARY = "$"
 _ORDER = 2
 _ATTEMPTS = 1000
-_SUBJECTS = (("He", "Il", "Er"), ("She", "Elle", "Sie"))  # opening words that name a person
-_SUBJECT_SHARE = 0.25  # of the substitution rate: pronouns must stay the common case
+_RARE_SHARE = 0.3  # of the names drawn knowing only the letter before: spellings of far away
 
 
 class NameInventor:
-    """Letters drawn given the two before them: names that look like those of the corpus."""
+    """Letters drawn given the two before them, or the one: names like those of the corpus."""
 
     def __init__(self, names: Iterable[str], *, forbidden: Iterable[str] = ()) -> None:
         """Args: forbidden: names never to invent, such as those a probe set asks for."""
@@ -42,13 +42,15 @@ class NameInventor:
         for name in names:
             padded = _BOUNDARY * _ORDER + name + _BOUNDARY
             for end in range(_ORDER, len(padded)):
-                self._followers[padded[end - _ORDER : end]].append(padded[end])
+                for order in range(1, _ORDER + 1):
+                    self._followers[padded[end - order : end]].append(padded[end])
         self._forbidden = frozenset(forbidden)
 
     def invent(self, chance: random.Random) -> str | None:
         """A name of 3 to 12 letters, drawn letter by letter; None if it never comes to one."""
         for _ in range(_ATTEMPTS):
-            name, context = "", _BOUNDARY * _ORDER
+            order = 1 if chance.random() < _RARE_SHARE else _ORDER
+            name, context = "", _BOUNDARY * order
             while len(name) <= 12:
                 letter = chance.choice(self._followers[context])
                 if letter == _BOUNDARY:
@@ -68,15 +70,10 @@ class Substitution:
     rate: float
 
     def apply(self, pair: SentencePair, chance: random.Random) -> SentencePair:
-        """The pair with its shared names and numbers exchanged, with probability ``rate``."""
-        draw = chance.random()
-        if draw >= self.rate:
+        """With probability ``rate``, the pair with its shared names and numbers exchanged; one that
+        has none may get one (see ``insertion``)."""
+        if chance.random() >= self.rate:
             return pair
-        if draw < self.rate * _SUBJECT_SHARE and _opens_with_pronoun(pair):
-            name = self.inventor.invent(chance)
-            if name is None:
-                return pair
-            return SentencePair(*(side.replace(_first_word(side), name, 1) for side in pair))
         replacements = {
             name: self._new_name(name, chance)
             for name in _shared(_NAME, pair)
@@ -85,9 +82,11 @@ class Substitution:
         replacements.update(
             (number, _new_number(number, chance)) for number in _shared(_NUMBER, pair)
         )
-        if not replacements:
-            return pair
-        return SentencePair(*(_replace(side, replacements) for side in pair))
+        if replacements:
+            return SentencePair(*(_replace(side, replacements) for side in pair))
+        name = self.inventor.invent(chance)
+        inserted = None if name is None else insert_entity(pair, name=name, chance=chance)
+        return inserted or pair
 
     def _new_name(self, name: str, chance: random.Random) -> str:
         """An invented name, or ``name`` itself where none fits, as in a corpus of one name."""
@@ -115,21 +114,6 @@ def learn_substitution(
     )
     inventor = NameInventor(sorted(names), forbidden=forbidden)
     return Substitution(names=names, inventor=inventor, rate=rate if names else 0.0)
-
-
-def _first_word(side: str) -> str:
-    match = _WORD.search(side)
-    return match.group() if match else ""
-
-
-def _opens_with_pronoun(pair: SentencePair) -> bool:
-    """Whether both sides begin with the same third person, which a name can replace."""
-    if pair.source.startswith("Il faut") or pair.target.startswith("Il faut"):
-        return False  # impersonal, although English says "he must"
-    words = {_first_word(side) for side in pair}
-    return any(words <= set(subject) for subject in _SUBJECTS) and all(
-        side.startswith(_first_word(side)) for side in pair
-    )
 
 
 def _shared(pattern: re.Pattern[str], pair: SentencePair) -> list[str]:

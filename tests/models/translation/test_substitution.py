@@ -126,7 +126,7 @@ def test_forbidden_names_are_never_invented(seed: int, pair: SentencePair) -> No
     assert not set(forbidden) & set(re.findall(r"\w+", again.source))
 
 
-@pytest.mark.parametrize("name", ["Tom", "Anna", "Abcdefghijklmnopq"])
+@pytest.mark.parametrize("name", ["Tom", "Karim", "Abcdefghijklmnopq"])
 def test_a_corpus_of_one_name(name: str) -> None:
     """Nothing else can be invented from it, or nothing short enough: the pair stays."""
     pair = SentencePair(f"Voici {name}.", f"This is {name}.")
