@@ -2,7 +2,9 @@
 
 The squared error of each entry X of words i and j, f(X) / 2 (w_i . c_j + b_i + b_j - log X)^2
 (Pennington et al. 2014, eq. 8, halved), is followed downhill by AdaGrad (Duchi et al. 2011): each
-parameter's step is its gradient times rate / sqrt(sum of its squared gradients so far, from 1 on).
+parameter's step is its gradient g over the root of all its squared gradients so far. As in the
+released program the sum begins at 1 / rate^2, so that first steps are rate g; what is kept is the
+sum times rate^2, which begins at 1.
 
 Parameters stand where one fetch finds them: row i of `words` is the vector, then the bias at
 component D, padded to `width`, and then as many components again for the sums of squares.
@@ -116,11 +118,11 @@ def _learn(
         _step(words, word + k, width, w, multiply(slopes, c), rate)
         _step(contexts, context + k, width, c, multiply(slopes, w), rate)
     # That took the biases for components of the vectors; these are their own steps.
-    slope = max(min(slope, _LARGEST_GRADIENT), -_LARGEST_GRADIENT)
-    words[word_bias] = a - np.float32(plan.rate) * slope / np.sqrt(a_squares)
-    words[word_bias + width] = a_squares + slope * slope
-    contexts[context_bias] = b - np.float32(plan.rate) * slope / np.sqrt(b_squares)
-    contexts[context_bias + width] = b_squares + slope * slope
+    scaled = np.float32(plan.rate) * max(min(slope, _LARGEST_GRADIENT), -_LARGEST_GRADIENT)
+    words[word_bias] = a - scaled / np.sqrt(a_squares)
+    words[word_bias + width] = a_squares + scaled * scaled
+    contexts[context_bias] = b - scaled / np.sqrt(b_squares)
+    contexts[context_bias + width] = b_squares + scaled * scaled
     return np.float64(0.5 * weight * error * error)
 
 
@@ -130,7 +132,7 @@ def _step(
 ) -> None:
     largest = broadcast(_LARGEST_GRADIENT)
     gradient = greater(smaller(gradient, largest), broadcast(-_LARGEST_GRADIENT))
+    scaled = multiply(gradient, rate)
     squares = load(parameters, at + width)
-    step = divide(multiply(gradient, rate), square_root(squares))
-    store(parameters, at, add(value, step))
-    store(parameters, at + width, multiply_add(gradient, gradient, squares))
+    store(parameters, at, add(value, divide(scaled, square_root(squares))))
+    store(parameters, at + width, multiply_add(scaled, scaled, squares))

@@ -131,7 +131,7 @@ class GloveTrainer:
         for matrix in weights:
             values = random.random((size, dimensions + 1), dtype=np.float32) - np.float32(0.5)
             matrix[:, : dimensions + 1] = values / np.float32(dimensions)
-            matrix[:, width:] = 1.0  # so that the first steps are not of full size
+            matrix[:, width:] = 1.0  # in units of 1 / rate^2: see glove_kernels.py
         return weights
 
     # --- learning ---

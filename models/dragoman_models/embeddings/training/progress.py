@@ -1,5 +1,6 @@
-"""The progress bar of training word vectors."""
+"""The progress bar of training word vectors, on standard error."""
 
+from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 
@@ -12,5 +13,6 @@ def progress_bar() -> Progress:
         TextColumn("{task.fields[status]}"),
         TimeElapsedColumn(),
         TimeRemainingColumn(),
+        console=Console(stderr=True),
         speed_estimate_period=60,
     )

@@ -109,7 +109,7 @@ class GloveRecipe(CorpusRecipe):
 
     window: int = Field(default=10, ge=1, le=1000, description="words on each side")
     epochs: int = Field(default=25, ge=1, le=100_000, description="passes over the entries")
-    learning_rate: float = Field(default=0.05, gt=0, description="AdaGrad's")
+    learning_rate: float = Field(default=0.05, gt=0, description="of the first steps")
     saturation: float = Field(default=100.0, gt=0, description="x_max of eq. 9")
     exponent: float = Field(default=0.75, gt=0, description="alpha of eq. 9")
 

@@ -33,7 +33,7 @@ class Reference:
         self.dimensions = dimensions
         self.words = weights.words[:, : dimensions + 1].astype(np.float64)
         self.contexts = weights.contexts[:, : dimensions + 1].astype(np.float64)
-        self.squares = np.ones((2, *self.words.shape))
+        self.squares = np.zeros((2, *self.words.shape))
 
     def learn(self, i: int, j: int, count: float, weight: float) -> float:
         d = self.dimensions
@@ -46,8 +46,9 @@ class Reference:
     def step(
         self, values: NDArray[np.float64], squares: NDArray[np.float64], slope: NDArray[np.float64]
     ) -> None:
+        # AdaGrad at rate 1, with a sum of squares that begins at 1 / rate^2.
         slope = slope.clip(-100, 100)
-        values -= _RATE * slope / np.sqrt(squares)
+        values -= slope / np.sqrt(squares + 1 / _RATE**2)
         squares += slope**2
 
 
