@@ -150,7 +150,8 @@ _SETTINGS = (
 
 def _train(kind: str, recipe_type: Any, trainer: Callable[..., Any], flags: dict[str, Any]) -> None:
     from dragoman_models.embeddings.training.recipe import read_recipe
-    from dragoman_models.errors import BundleError, DragomanError
+    from dragoman_models.embeddings.training.vector_bundle import check_new_folder
+    from dragoman_models.errors import DragomanError
 
     out: Path = flags["out"]
     bundle: Path = flags["bundle"] or out / "models" / "word-vectors" / "1"
@@ -160,8 +161,7 @@ def _train(kind: str, recipe_type: Any, trainer: Callable[..., Any], flags: dict
             recipe_type, flags["config"], overrides | _parsed(flags["setting"] or [])
         )
         sets, encoding = _read_sets(flags)
-        if bundle.exists():
-            raise BundleError(bundle, "already exists; give another --bundle")
+        check_new_folder(bundle)  # now, rather than after hours of training
         trained = trainer(recipe, out, resume=flags["resume"]).run()
         _write_bundle(kind, bundle, trained, recipe, flags, sets, encoding)
     except DragomanError as error:

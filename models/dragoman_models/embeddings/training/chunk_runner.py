@@ -102,7 +102,7 @@ class ChunkRunner:
         plan, position = self._plan, self._position
         total = plan.chunks_per_epoch * plan.epochs
         task = self._bar.add_task(
-            "training", total=total, completed=position.chunks, status="loss -"
+            "training", total=total, completed=position.chunks, status="the first run compiles"
         )
         self._reported = self._saved = self._counted = time.monotonic()
         with ThreadPoolExecutor(plan.threads) as pool, DeferredInterrupt() as interrupt:
