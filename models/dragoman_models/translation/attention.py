@@ -21,18 +21,20 @@ class AttentionMemory(NamedTuple):
 
 
 class MultiplicativeAttention(nn.Module):
-    """score(h, s) = h . W s, the "general" score of Luong et al. 2015, eq. 8.
+    """score(h, s) = h . W s / sqrt(Q): the "general" score of Luong et al. 2015, eq. 8, scaled.
 
-    W is applied to the source side, so that a decoding step costs no product with W.
+    Without the root, large scores saturate the softmax before an alignment is learnt. W and the
+    root are applied to the source side, so that a decoding step costs no product with W.
     """
 
     def __init__(self, *, query_size: int, memory_size: int) -> None:
         super().__init__()
         self.key_projection = nn.Linear(memory_size, query_size, bias=False)
+        self.scale = query_size**-0.5
 
     def keys(self, encoded: Tensor) -> Tensor:
         """(B, S, memory) -> (B, S, query)."""
-        return self.key_projection(encoded)  # type: ignore[no-any-return]
+        return self.key_projection(encoded) * self.scale  # type: ignore[no-any-return]
 
     def scores(self, query: Tensor, keys: Tensor) -> Tensor:
         """(B, K, query), (B, S, query) -> (B, K, S)."""

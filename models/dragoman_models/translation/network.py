@@ -37,9 +37,14 @@ class TranslationNetwork(nn.Module):
             self.target_embedding if self.config.tie_source_embedding else self.own_source_embedding
         )
 
+    def embed(self, embedding: nn.Embedding, tokens: Tensor) -> Tensor:
+        """Token ids (...) -> rows (..., E) of unit variance: what suits the output layer, rows of
+        unit length, would hardly move the gates (Vaswani et al. 2017, section 3.4)."""
+        return embedding(tokens) * self.config.embedding_size**0.5  # type: ignore[no-any-return]
+
     def encode(self, source: Tensor, lengths: Tensor) -> tuple[AttentionMemory, DecoderState]:
         """Token ids (B, S) padded with PAD, lengths (B,) on the CPU -> memory, first state."""
-        embedded = self.dropout(self.source_embedding(source))
+        embedded = self.dropout(self.embed(self.source_embedding, source))
         encoded, summary = self.encoder(embedded, lengths)
         memory = self.decoder.memory(self.dropout(encoded), source.eq(PAD))
         return memory, self.decoder.initial_state(self.dropout(summary))
@@ -57,7 +62,7 @@ class TranslationNetwork(nn.Module):
         memory, state = self.encode(source, lengths)
         bos = target.new_full((len(target), 1), BOS)
         previous = torch.cat([bos, target[:, :-1]], dim=1).t()  # (T, B)
-        embedded = self.dropout(self.target_embedding(previous))
+        embedded = self.dropout(self.embed(self.target_embedding, previous))
         return self.dropout(self.decoder(embedded, state, memory))  # type: ignore[no-any-return]
 
     def logits(self, attentional: Tensor) -> Tensor:
@@ -75,6 +80,6 @@ class TranslationNetwork(nn.Module):
         Returns:
             logits (B * K, V), the next state, attention weights (B, K, S).
         """
-        gates = self.decoder.embedding_gates(self.target_embedding(previous))
+        gates = self.decoder.embedding_gates(self.embed(self.target_embedding, previous))
         state, weights = self.decoder.step(gates, state, memory)
         return self.logits(state.attentional), state, weights

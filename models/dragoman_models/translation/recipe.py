@@ -28,17 +28,17 @@ class TranslationRecipe(BaseModel):
     seed: int = 1
     passes: int = Field(default=20, ge=1, description="over the training pairs")
     patience: int = Field(default=5, ge=1, description="passes without a better dev BLEU")
-    batch_target_tokens: int = Field(default=2000, ge=1, description="padded pieces in a batch")
+    batch_target_tokens: int = Field(default=1000, ge=1, description="padded pieces in a batch")
     longest: int = Field(default=100, ge=2, description="pieces a side; longer pairs are cut")
-    learning_rate: float = Field(default=1e-3, gt=0, description="Adam's, at its peak")
-    warmup_updates: int = Field(default=400, ge=1)
+    learning_rate: float = Field(default=2e-3, gt=0, description="Adam's, at its peak")
+    warmup_updates: int = Field(default=200, ge=1)
     dropout: float = Field(default=0.2, ge=0, lt=1)
     label_smoothing: float = Field(default=0.1, ge=0, lt=1)
     clip_norm: float = Field(default=1.0, gt=0)
     source_sampling: float = Field(
-        default=0.5, ge=0, le=1, description="share of sources with a sampled segmentation"
+        default=0.3, ge=0, le=1, description="share of sources with a sampled segmentation"
     )
-    target_sampling: float = Field(default=0.25, ge=0, le=1)
+    target_sampling: float = Field(default=0.1, ge=0, le=1)
     sampling_alpha: float = Field(default=0.3, gt=0, description="Kudo 2018, section 3.3")
     substitution_rate: float = Field(
         default=0.5, ge=0, le=1, description="share of pairs whose names and numbers are exchanged"

@@ -28,8 +28,9 @@ def double(tensor: torch.Tensor) -> Floats:
 
 
 def multiplicative_score(scorer: MultiplicativeAttention, query: Floats, source: Floats) -> float:
-    """Luong et al. 2015, eq. 8, "general"."""
-    return float(query @ (double(scorer.key_projection.weight) @ source))
+    """Luong et al. 2015, eq. 8, "general", over the root of the size."""
+    scaled = query / np.sqrt(len(query))
+    return float(scaled @ (double(scorer.key_projection.weight) @ source))
 
 
 def additive_score(scorer: AdditiveAttention, query: Floats, source: Floats) -> float:

@@ -76,7 +76,7 @@ class ReferenceDecoder:
             energy = double(self.decoder.attention.energy)
             scores = np.array([energy @ np.tanh(query + key) for key in keys])
         else:
-            scores = np.array([hidden @ key for key in keys])
+            scores = np.array([hidden @ key for key in keys]) / np.sqrt(len(hidden))
         return np.asarray(np.exp(scores) / np.exp(scores).sum())
 
     def attentional(self, hidden: Floats, encoded: Floats, weights: Floats) -> Floats:
