@@ -19,7 +19,9 @@ from dragoman_models.errors import DragomanError, WorkCancelledError
 from dragoman_server.work_queue import CancelFlag
 
 if TYPE_CHECKING:
-    from dragoman_models.metrics.translation_quality import CorpusScores
+    from dragoman_models.metrics.translation_quality import MetricScore, TranslationMetric
+
+    Scores = dict[TranslationMetric, MetricScore]
 
 _POLL_SECONDS = 0.01
 
@@ -30,6 +32,7 @@ class ScoringJob:
 
     hypotheses: Sequence[str]
     references: Sequence[str]
+    metrics: Sequence[str] = ("bleu", "chrf", "ter")
     lowercase: bool = False
     tokenizer: str = "13a"
 
@@ -42,7 +45,7 @@ class ScoringProcess:
         self._connection: Connection | None = None
         self._lock = threading.Lock()
 
-    def score(self, job: ScoringJob, flag: CancelFlag) -> "CorpusScores":
+    def score(self, job: ScoringJob, flag: CancelFlag) -> "Scores":
         """What `score_corpus` returns or raises. Raises `WorkCancelledError` once `flag` is up."""
         connection = self._started()
         try:
@@ -50,7 +53,7 @@ class ScoringProcess:
             while not connection.poll(_POLL_SECONDS):
                 if flag.is_cancelled():
                     raise WorkCancelledError
-            answer: CorpusScores | DragomanError = connection.recv()
+            answer: Scores | DragomanError = connection.recv()
         except BaseException:  # gone caller, or a process that died: the next job gets a new one
             self.stop()
             raise
@@ -85,7 +88,7 @@ class ScoringProcess:
 
 def _score_forever(connection: Connection) -> None:
     """The process: answer each job by scores or by a domain error, until the server is gone."""
-    from dragoman_models.metrics.translation_quality import score_corpus
+    from dragoman_models.metrics.translation_quality import TranslationMetric, score_corpus
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to the server, which drains
     threading.Thread(target=_end_with_the_server, daemon=True).start()
@@ -99,6 +102,7 @@ def _score_forever(connection: Connection) -> None:
                 score_corpus(
                     job.hypotheses,
                     job.references,
+                    metrics=[TranslationMetric(name) for name in job.metrics],
                     lowercase=job.lowercase,
                     tokenizer=job.tokenizer,
                 )

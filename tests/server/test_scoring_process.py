@@ -10,6 +10,7 @@ import pytest
 import sacrebleu
 
 from dragoman_models.errors import InvalidInputError, WorkCancelledError
+from dragoman_models.metrics.translation_quality import TranslationMetric
 from dragoman_server.scoring_process import ScoringJob, ScoringProcess
 from dragoman_server.work_queue import CancelFlag
 
@@ -32,9 +33,10 @@ def test_scores_and_errors_come_back_from_one_process(process: ScoringProcess) -
         found = process.score(
             ScoringJob(hypotheses=hypotheses, references=references), CancelFlag()
         )
-        assert found.bleu.score == sacrebleu.corpus_bleu(hypotheses, [references]).score
-        assert found.chrf.score == sacrebleu.corpus_chrf(hypotheses, [references]).score
-        assert found.ter.score == sacrebleu.corpus_ter(hypotheses, [references]).score
+        bleu, chrf, ter = (found[metric].score for metric in TranslationMetric)
+        assert bleu == sacrebleu.corpus_bleu(hypotheses, [references]).score
+        assert chrf == sacrebleu.corpus_chrf(hypotheses, [references]).score
+        assert ter == sacrebleu.corpus_ter(hypotheses, [references]).score
         with pytest.raises(InvalidInputError, match="references"):
             process.score(ScoringJob(hypotheses=["a"], references=[]), CancelFlag())
 
@@ -47,7 +49,7 @@ def test_a_gone_caller_ends_the_work_and_the_next_is_served(process: ScoringProc
         process.score(ENDLESS, flag)
     assert time.monotonic() - started < 30
     job = ScoringJob(hypotheses=["a"], references=["a"])
-    assert process.score(job, CancelFlag()).ter.score == 0
+    assert process.score(job, CancelFlag())[TranslationMetric.TER].score == 0
 
 
 def test_stopping_twice_is_stopping_once() -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import enum
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from sacrebleu.metrics.bleu import BLEU
@@ -22,27 +23,31 @@ class MetricScore:
     signature: str
 
 
-@dataclass(frozen=True, kw_only=True)
-class CorpusScores:
+class TranslationMetric(enum.Enum):
     """BLEU (Papineni et al. 2002), chrF (Popovic 2015) and TER (Snover et al. 2006)."""
 
-    bleu: MetricScore
-    chrf: MetricScore
-    ter: MetricScore
+    BLEU = "bleu"
+    CHRF = "chrf"
+    TER = "ter"
+
+
+ALL_METRICS = tuple(TranslationMetric)
 
 
 def score_corpus(
     hypotheses: Sequence[str],
     references: Sequence[str],
     *,
+    metrics: Collection[TranslationMetric] = ALL_METRICS,
     lowercase: bool = False,
     tokenizer: str = "13a",
-) -> CorpusScores:
+) -> dict[TranslationMetric, MetricScore]:
     """Scores detokenized hypotheses against one reference each, as the sacrebleu command does.
 
     By sacreBLEU's defaults, BLEU and chrF regard case and TER never does; signatures say so.
 
     Args:
+        metrics: what to compute; TER takes by far the longest.
         lowercase: BLEU and chrF disregard case too (the command's ``--lowercase`` and
             ``--chrf-lowercase``).
         tokenizer: BLEU's, one of ``TOKENIZERS``.
@@ -60,14 +65,20 @@ def score_corpus(
         raise InvalidInputError.single(
             "tokenizer", f"{tokenizer!r} is unknown; give one of {', '.join(TOKENIZERS)}"
         )
-    bleu = BLEU(lowercase=lowercase, tokenize=tokenizer)
-    chrf = CHRF(lowercase=lowercase)
-    ter = TER()
-    scores = [
-        MetricScore(
-            score=metric.corpus_score(list(hypotheses), [list(references)]).score,
-            signature=str(metric.get_signature()),
-        )
-        for metric in (bleu, chrf, ter)
-    ]
-    return CorpusScores(bleu=scores[0], chrf=scores[1], ter=scores[2])
+    scorers: dict[TranslationMetric, BLEU | CHRF | TER] = {
+        TranslationMetric.BLEU: BLEU(lowercase=lowercase, tokenize=tokenizer),
+        TranslationMetric.CHRF: CHRF(lowercase=lowercase),
+        TranslationMetric.TER: TER(),
+    }
+    scores = {}
+    for metric in metrics:
+        scorer = scorers[metric]
+        score = scorer.corpus_score(list(hypotheses), [list(references)]).score
+        scores[metric] = MetricScore(score=score, signature=str(scorer.get_signature()))
+    return scores
+
+
+def corpus_bleu(hypotheses: Sequence[str], references: Sequence[str]) -> MetricScore:
+    """BLEU alone, by sacreBLEU's defaults; raises as ``score_corpus`` does."""
+    scores = score_corpus(hypotheses, references, metrics=(TranslationMetric.BLEU,))
+    return scores[TranslationMetric.BLEU]

@@ -17,7 +17,7 @@ from safetensors.torch import load_file
 
 from dragoman_models.bundle import write_bundle
 from dragoman_models.errors import BundleError, DragomanError, TrainingError
-from dragoman_models.metrics.translation_quality import MetricScore, score_corpus
+from dragoman_models.metrics.translation_quality import MetricScore, corpus_bleu
 from dragoman_models.tokenizer import SubwordTokenizer
 from dragoman_models.translation.card import RunFigures, TrainingData, translation_card
 from dragoman_models.translation.corpus import SentencePair, read_pairs
@@ -80,8 +80,8 @@ def bleu_by_beam_width(
     for beam_width in _BEAM_WIDTHS:
         options = TranslationOptions(beam_width=beam_width)
         answers = translator.translate([pair.source for pair in pairs], options)
-        corpus = score_corpus([answer[0].text for answer in answers], [p.target for p in pairs])
-        scores[f"beam_{beam_width}"] = corpus.bleu
+        hypotheses = [answer[0].text for answer in answers]
+        scores[f"beam_{beam_width}"] = corpus_bleu(hypotheses, [pair.target for pair in pairs])
     return scores
 
 

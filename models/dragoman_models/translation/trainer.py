@@ -12,11 +12,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from rich.console import Console
 from rich.progress import Progress, TextColumn, TimeRemainingColumn
 from safetensors.torch import load_file, save
 
 from dragoman_models.errors import TrainingError
-from dragoman_models.metrics.translation_quality import score_corpus
+from dragoman_models.metrics.translation_quality import corpus_bleu
 from dragoman_models.tokenizer import SubwordTokenizer, seed_sampling, train_tokenizer
 from dragoman_models.training import (
     CsvLog,
@@ -331,7 +332,7 @@ class TranslationTrainer:
         finally:
             self.network.requires_grad_(True)
         hypotheses = [answer[0].text for answer in answers]
-        return score_corpus(hypotheses, [pair.target for pair in self.dev_pairs]).bleu.score
+        return corpus_bleu(hypotheses, [pair.target for pair in self.dev_pairs]).score
 
     def write_average(self) -> Path:
         """Averages the last passes' weights, or keeps the last pass's if they do better on dev."""
@@ -361,4 +362,5 @@ def progress_bar() -> Progress:
         TextColumn("{task.fields[speed]:,.0f} tokens/s"),
         TimeRemainingColumn(),
         speed_estimate_period=120,
+        console=Console(stderr=True),
     )

@@ -99,7 +99,7 @@ class ScoringOptions(_message.Message):
     LOWERCASE_FIELD_NUMBER: _builtins.int
     BLEU_TOKENIZER_FIELD_NUMBER: _builtins.int
     lowercase: _builtins.bool
-    """Compares without regard to case, in all metrics."""
+    """BLEU and chrF compare without regard to case; TER always does, as by sacreBLEU's default."""
     bleu_tokenizer: Global___BleuTokenizer.ValueType
     """How BLEU divides texts into words. Default: 13A."""
     @_builtins.property

@@ -2,7 +2,7 @@
 
 # ruff: noqa: N802 - the names of the calls are those of the API.
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +16,7 @@ from dragoman_server.services.counts import count_violations
 from dragoman_server.work_queue import WorkQueue
 
 if TYPE_CHECKING:
-    from dragoman_models.metrics.translation_quality import CorpusScores, MetricScore
+    from dragoman_server.scoring_process import Scores
 
 EVALUATION_SERVICE = pb.DESCRIPTOR.services_by_name["EvaluationService"].full_name
 
@@ -27,11 +27,11 @@ _TOKENIZERS = {
     pb.BLEU_TOKENIZER_CHAR: "char",
     pb.BLEU_TOKENIZER_NONE: "none",
 }
-_ALL_METRICS = (
-    pb.TRANSLATION_METRIC_BLEU,
-    pb.TRANSLATION_METRIC_CHRF,
-    pb.TRANSLATION_METRIC_TER,
-)
+_METRICS = {
+    pb.TRANSLATION_METRIC_BLEU: "bleu",
+    pb.TRANSLATION_METRIC_CHRF: "chrf",
+    pb.TRANSLATION_METRIC_TER: "ter",
+}
 
 
 class EvaluationService(evaluation_service_pb2_grpc.EvaluationServiceServicer):
@@ -71,29 +71,21 @@ def _job(request: pb.EvaluationServiceScoreRequest) -> ScoringJob:
     return ScoringJob(
         hypotheses=[segment.hypothesis for segment in request.segments],
         references=[segment.references[0] for segment in request.segments],
+        metrics=[_METRICS[metric] for metric in dict.fromkeys(request.options.metrics or _METRICS)],
         lowercase=request.options.lowercase,
         tokenizer=_TOKENIZERS[request.options.bleu_tokenizer],
     )
 
 
 def _response(
-    request: pb.EvaluationServiceScoreRequest, found: "CorpusScores"
+    request: pb.EvaluationServiceScoreRequest, found: "Scores"
 ) -> pb.EvaluationServiceScoreResponse:
     response = pb.EvaluationServiceScoreResponse()
     response.scores.segment_count = len(request.segments)
-    fill: dict[int, Callable[[], None]] = {
-        pb.TRANSLATION_METRIC_BLEU: lambda: _fill(response.scores.bleu, found.bleu),
-        pb.TRANSLATION_METRIC_CHRF: lambda: _fill(response.scores.chrf, found.chrf),
-        pb.TRANSLATION_METRIC_TER: lambda: _fill(response.scores.ter, found.ter),
-    }
-    for metric in request.options.metrics or _ALL_METRICS:
-        fill[metric]()
+    for metric, score in found.items():
+        message: pb.MetricScore = getattr(response.scores, metric.value)
+        message.score, message.signature = score.score, score.signature
     return response
-
-
-def _fill(message: pb.MetricScore, found: "MetricScore") -> None:
-    message.score = found.score
-    message.signature = found.signature
 
 
 def _metric_violations(request: pb.EvaluationServiceScoreRequest) -> Iterator[FieldViolation]:

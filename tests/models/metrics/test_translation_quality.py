@@ -8,7 +8,11 @@ from pathlib import Path
 import pytest
 
 from dragoman_models.errors import InvalidInputError
-from dragoman_models.metrics.translation_quality import TOKENIZERS, score_corpus
+from dragoman_models.metrics.translation_quality import (
+    TOKENIZERS,
+    TranslationMetric,
+    score_corpus,
+)
 
 REFERENCES = [
     "Jane is visiting Africa in September.",
@@ -49,7 +53,8 @@ def test_equals_the_sacrebleu_command(tmp_path: Path, tokenizer: str, lowercase:
     scores = score_corpus(HYPOTHESES, REFERENCES, tokenizer=tokenizer, lowercase=lowercase)
     answers = command_line(tmp_path, *options)
     assert [answer["name"] for answer in answers] == ["BLEU", "chrF2", "TER"]
-    for ours, theirs in zip((scores.bleu, scores.chrf, scores.ter), answers, strict=True):
+    assert list(scores) == list(TranslationMetric)
+    for ours, theirs in zip(scores.values(), answers, strict=True):
         assert ours.score == pytest.approx(theirs["score"], abs=1e-9)
         assert ours.signature == theirs["signature"]
 
@@ -57,10 +62,17 @@ def test_equals_the_sacrebleu_command(tmp_path: Path, tokenizer: str, lowercase:
 @pytest.mark.parametrize("tokenizer", TOKENIZERS)
 def test_a_copy_is_perfect_with_every_tokenizer(tokenizer: str) -> None:
     scores = score_corpus(REFERENCES, REFERENCES, tokenizer=tokenizer)
-    assert scores.bleu.score == pytest.approx(100)
-    assert scores.chrf.score == pytest.approx(100)
-    assert scores.ter.score == 0
-    assert f"tok:{tokenizer}|" in scores.bleu.signature
+    bleu, chrf, ter = scores.values()
+    assert bleu.score == pytest.approx(100)
+    assert chrf.score == pytest.approx(100)
+    assert ter.score == 0
+    assert f"tok:{tokenizer}|" in bleu.signature
+
+
+@pytest.mark.parametrize("metric", TranslationMetric)
+def test_only_what_is_asked_for(metric: TranslationMetric) -> None:
+    alone = score_corpus(HYPOTHESES, REFERENCES, metrics=[metric])
+    assert alone == {metric: score_corpus(HYPOTHESES, REFERENCES)[metric]}
 
 
 @pytest.mark.parametrize(
