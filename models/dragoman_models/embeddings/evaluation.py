@@ -4,7 +4,7 @@ Figures are over the covered items, those whose words are all in the vocabulary;
 stands beside them, for without it they mean nothing.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,12 +16,12 @@ from dragoman_models.embeddings.word_vectors import (
     Neighbors,
     SearchOptions,
     WordLookup,
+    WordMatch,
     WordSimilarity,
     WordVectors,
 )
-from dragoman_models.errors import InvalidInputError, quoted
+from dragoman_models.errors import DragomanError, InvalidInputError, UnknownWordError, quoted
 
-_ANSWER_ONLY = SearchOptions(k=1, lookup=WordLookup.EXACT)
 _QUESTIONS_PER_CALL = 1_024
 
 
@@ -127,23 +127,29 @@ def evaluate_analogies(
     vectors: WordVectors,
     items: Sequence[AnalogyItem],
     method: AnalogyMethod = AnalogyMethod.THREE_COS_ADD,
+    *,
+    lookup: WordLookup = WordLookup.EXACT,
+    max_rank: int | None = None,
+    done: Callable[[int], None] | None = None,
 ) -> AnalogyEvaluation:
-    """The share of covered questions whose best word, the three asked left out, is the answer."""
-    known = vectors.vocabulary
+    """The share of covered questions whose best word, the three asked left out, is the answer.
+
+    `max_rank` looks for answers only among that many most frequent words. `done` is told how many
+    more questions are answered, and may raise to stop.
+    """
+    options = SearchOptions(k=1, lookup=lookup, max_rank=max_rank)
     counts = {item.section: np.zeros(3, dtype=np.int64) for item in items}
-    for item in items:
-        counts[item.section][0] += 1
-    covered = [
-        item
-        for item in items
-        if all(w in known for w in (item.question.a, item.question.b, item.question.c, item.answer))
-    ]
-    for start in range(0, len(covered), _QUESTIONS_PER_CALL):
-        batch = covered[start : start + _QUESTIONS_PER_CALL]
-        answers = vectors.analogy([item.question for item in batch], _ANSWER_ONLY, method)
-        for item, answer in zip(batch, answers, strict=True):
-            right = isinstance(answer, Neighbors) and _best(answer) == item.answer
-            counts[item.section] += (0, 1, right)
+    for start in range(0, len(items), _QUESTIONS_PER_CALL):
+        batch = items[start : start + _QUESTIONS_PER_CALL]
+        expected = [_entry(vectors, item.answer, lookup) for item in batch]
+        answers = vectors.analogy([item.question for item in batch], options, method)
+        for item, entry, answer in zip(batch, expected, answers, strict=True):
+            # A question whose words are known but cancel out is covered, and not right.
+            covered = entry is not None and not isinstance(answer, UnknownWordError)
+            right = covered and isinstance(answer, Neighbors) and _best(answer) == entry
+            counts[item.section] += (1, covered, right)
+        if done is not None:
+            done(len(batch))
     total = sum(counts.values(), np.zeros(3, dtype=np.int64))
     return AnalogyEvaluation(
         total=_scores(total), sections={name: _scores(count) for name, count in counts.items()}
@@ -151,10 +157,14 @@ def evaluate_analogies(
 
 
 def evaluate_similarities(
-    vectors: WordVectors, judgements: Sequence[SimilarityJudgement]
+    vectors: WordVectors,
+    judgements: Sequence[SimilarityJudgement],
+    *,
+    lookup: WordLookup = WordLookup.CASE_FALLBACK,
 ) -> SimilarityEvaluation:
     """Spearman's correlation over the covered pairs; raises `InvalidInputError` below two."""
-    answers = vectors.similarity([(item.first, item.second) for item in judgements])
+    pairs = [(item.first, item.second) for item in judgements]
+    answers = vectors.similarity(pairs, lookup=lookup)
     covered = [
         (answer.cosine, judgement.score)
         for answer, judgement in zip(answers, judgements, strict=True)
@@ -187,6 +197,16 @@ def average_ranks(values: NDArray[np.float64]) -> NDArray[np.float64]:
     last = np.cumsum(sizes)  # the highest rank of each distinct value
     ranks: NDArray[np.float64] = (last - (sizes - 1) / 2)[which]
     return ranks
+
+
+def _entry(vectors: WordVectors, word: str, lookup: WordLookup) -> str | None:
+    """The entry that stands for `word`; None where the vocabulary lacks it."""
+    try:
+        resolved = vectors.resolve(word, lookup)
+    except DragomanError:
+        return None
+    # A word that only its subwords know can be no answer of a search.
+    return None if resolved.match is WordMatch.SUBWORDS else resolved.matched_word
 
 
 def _best(answer: Neighbors) -> str | None:

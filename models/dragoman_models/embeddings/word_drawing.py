@@ -1,0 +1,103 @@
+"""Word maps and heat maps drawn by matplotlib: as PNG, SVG or PDF, or as a page of HTML."""
+
+import html
+import io
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dragoman_models.embeddings.word_map import WordMap
+from dragoman_models.errors import InvalidInputError, quoted
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+_SUFFIXES = (".png", ".svg", ".pdf", ".html")
+_ASKED, _NEIGHBOR = "tab:red", "tab:blue"
+_LARGEST_WITH_NUMBERS = 25
+_PAGE = """\
+<!DOCTYPE html>
+<html lang="en">
+<head><meta charset="utf-8"><title>{title}</title></head>
+<body>
+{drawing}
+</body>
+</html>
+"""
+
+
+def check_drawing_name(out: Path) -> None:
+    """Raises `InvalidInputError` unless the name of `out` tells a format that can be drawn."""
+    if out.suffix.lower() not in _SUFFIXES:
+        raise InvalidInputError.single(
+            "out", f"{quoted(out.name)} must end in {', '.join(_SUFFIXES)}"
+        )
+
+
+def draw_map(word_map: WordMap, out: Path) -> None:
+    """Draw the words at their places; those that were asked for in another colour.
+
+    Raises `InvalidInputError` for a name of another format, and OSError.
+    """
+    figure = _figure(10, 8)
+    axes = figure.add_subplot()
+    asked = np.arange(len(word_map.words)) < word_map.asked_count
+    for chosen, color in ((~asked, _NEIGHBOR), (asked, _ASKED)):
+        across, up = word_map.places[chosen].T
+        axes.scatter(across, up, s=18, c=color)
+    for index, word in enumerate(word_map.words):
+        axes.annotate(
+            word, word_map.places[index], xytext=(4, 3), textcoords="offset points",
+            fontsize=9 if asked[index] else 7, color=_ASKED if asked[index] else "black",
+            parse_math=False,
+        )  # fmt: skip
+    axes.set_xticks([])
+    axes.set_yticks([])
+    _save(figure, out, "Word map")
+
+
+def draw_heat_map(words: Sequence[str], cosines: NDArray[np.float64], out: Path) -> None:
+    """Draw the cosines (n, n) of n words as colours, from -1 to 1; small matrices with numbers.
+
+    Raises `InvalidInputError` for a name of another format, and OSError.
+    """
+    size = max(4.0, 0.45 * len(words) + 2)
+    figure = _figure(size + 1, size)
+    axes = figure.add_subplot()
+    image = axes.imshow(cosines, cmap="RdBu_r", vmin=-1, vmax=1)
+    axes.set_xticks(range(len(words)), words, rotation=90, parse_math=False)
+    axes.set_yticks(range(len(words)), words, parse_math=False)
+    figure.colorbar(image, label="cosine")
+    if len(words) <= _LARGEST_WITH_NUMBERS:
+        for (row, column), cosine in np.ndenumerate(cosines):
+            axes.text(
+                column, row, f"{cosine:.2f}", ha="center", va="center", fontsize=6,
+                color="white" if abs(cosine) > 0.6 else "black",
+            )  # fmt: skip
+    _save(figure, out, "Cosines of words")
+
+
+def _figure(width: float, height: float) -> "Figure":
+    # Not pyplot: that would keep the figure, and look for a screen.
+    from matplotlib.figure import Figure
+
+    return Figure(figsize=(width, height), layout="constrained")
+
+
+def _save(figure: "Figure", out: Path, title: str) -> None:
+    import matplotlib
+
+    check_drawing_name(out)
+    # Letters as text, which a browser draws in a font that has them; and the same bytes each time.
+    with matplotlib.rc_context({"svg.fonttype": "none", "svg.hashsalt": "dragoman"}):
+        if out.suffix.lower() != ".html":
+            figure.savefig(out, dpi=150)
+            return
+        drawing = io.StringIO()
+        figure.savefig(drawing, format="svg", metadata={"Date": None})
+    svg = drawing.getvalue()
+    page = _PAGE.format(title=html.escape(title), drawing=svg[svg.index("<svg") :])
+    out.write_text(page, encoding="utf-8")
