@@ -43,10 +43,12 @@ def translation(
     with needs_extra("train"):
         import torch
 
+        from dragoman_models.allocation import keep_freed_memory
         from dragoman_models.errors import TrainingError
         from dragoman_models.translation.recipe import read_recipe
         from dragoman_models.translation.trainer import TranslationTrainer
     torch.set_num_threads(threads)
+    keep_freed_memory()
     try:
         weights = TranslationTrainer(read_recipe(config), out, resume=resume).run()
     except TrainingError as error:

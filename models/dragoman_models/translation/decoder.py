@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
+from dragoman_models.recurrent.step_linear import StepLinear
 from dragoman_models.translation.attention import (
     AdditiveAttention,
     AttentionMemory,
@@ -22,6 +24,14 @@ class DecoderState(NamedTuple):
     hidden: Tensor  # (N, H)
     cell: Tensor  # (N, H) or (N, 0)
     attentional: Tensor  # (N, E), fed to the next step
+
+
+class StepLayers(NamedTuple):
+    """The linear layers of a decoding step: the decoder's own, or what trains them faster."""
+
+    feed_gates: Callable[[Tensor], Tensor]
+    hidden_gates: Callable[[Tensor], Tensor]
+    hidden_projection: Callable[[Tensor], Tensor]
 
 
 def gru_step(input_gates: Tensor, hidden_gates: Tensor, hidden: Tensor) -> Tensor:
@@ -94,31 +104,40 @@ class Decoder(nn.Module):
         return DecoderState(hidden, cell, hidden.new_zeros(len(hidden), embedding_size))
 
     def step(
-        self, embedding_gates: Tensor, state: DecoderState, memory: AttentionMemory
-    ) -> tuple[DecoderState, Tensor]:
+        self, embedding_gates: Tensor, state: DecoderState, memory: AttentionMemory,
+        layers: StepLayers | None = None,
+    ) -> tuple[DecoderState, Tensor]:  # fmt: skip
         """One step of B * K hypotheses, K a sentence, rows of a sentence side by side.
 
         Args:
             embedding_gates: (B * K, gates), ``self.embedding_gates`` of the previous tokens.
+            layers: what computes the linear layers; None means they themselves.
         Returns:
             the next state, and the attention weights (B, K, S).
         """
-        fed = embedding_gates + self.feed_gates(state.attentional)
-        recurrent = self.hidden_gates(state.hidden)
+        apply = layers or StepLayers(self.feed_gates, self.hidden_gates, self.hidden_projection)
+        fed = embedding_gates + apply.feed_gates(state.attentional)
+        recurrent = apply.hidden_gates(state.hidden)
         if self.is_lstm:
             hidden, cell = lstm_step((fed + recurrent).float(), state.cell)
         else:
             hidden, cell = gru_step(fed.float(), recurrent.float(), state.hidden), state.cell
         query = hidden.view(len(memory.keys), -1, hidden.size(1))
         context, weights = attend(self.attention, query.to(memory.keys.dtype), memory)
-        attentional = torch.tanh(context.flatten(0, 1) + self.hidden_projection(hidden))
+        attentional = torch.tanh(context.flatten(0, 1) + apply.hidden_projection(hidden))
         return DecoderState(hidden, cell, attentional), weights
 
     def forward(self, embedded: Tensor, state: DecoderState, memory: AttentionMemory) -> Tensor:
         """Teacher forcing: (T, B, E) -> attentional vectors (T, B, E)."""
-        gates = self.embedding_gates(embedded).unbind(0)  # one product for all steps
+        embedded_gates = self.embedding_gates(embedded)  # one product for all steps
+        layers = StepLayers(
+            *(
+                StepLinear(linear, embedded_gates.dtype)
+                for linear in (self.feed_gates, self.hidden_gates, self.hidden_projection)
+            )
+        )
         attentional = []
-        for step_gates in gates:
-            state, _ = self.step(step_gates, state, memory)
+        for step_gates in embedded_gates.unbind(0):
+            state, _ = self.step(step_gates, state, memory, layers)
             attentional.append(state.attentional)
         return torch.stack(attentional)

@@ -43,8 +43,8 @@ class SmoothedCrossEntropy(torch.autograd.Function):
             probabilities = torch.softmax(logits, dim=1)
             gold_probability = probabilities.gather(1, gold).float().clamp_min_(1e-30)
             normalizers[part] = target_logits[part] - gold_probability.log().squeeze(1)
-            confident = probabilities.new_full(gold.shape, smoothing - 1.0)
-            difference = probabilities.scatter_add_(1, gold, confident)
+            wrong = (gold_probability + (smoothing - 1.0)).to(dtype)
+            difference = probabilities.scatter_(1, gold, wrong)
             hidden_gradient[part] = difference @ typed_weight
             weight_gradient += difference.t() @ chunk
             # A product with ones sums the columns faster than sum() does in half precision.
