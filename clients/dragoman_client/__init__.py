@@ -22,6 +22,7 @@ from dragoman_client.errors import (
 )
 from dragoman_client.options import (
     BleuTokenizer,
+    EarlyStopping,
     LengthNormalization,
     ScoringOptions,
     SearchOptions,
@@ -57,6 +58,7 @@ __all__ = [
     "Client",
     "DeadlineExceededError",
     "DragomanClientError",
+    "EarlyStopping",
     "FieldViolation",
     "FinishReason",
     "HealthStatus",

@@ -20,14 +20,21 @@ from dragoman.v1.embedding_service_pb2 import (
 )
 from dragoman.v1.evaluation_service_pb2 import EvaluationServiceScoreResponse
 from dragoman.v1.model_service_pb2 import GetModelResponse, ListModelsResponse
-from dragoman.v1.translation_service_pb2 import TranslateResponse
+from dragoman.v1.translation_service_pb2 import ScoreTargetResponse, TranslateResponse
 from dragoman_client import requests, responses
 from dragoman_client.errors import DragomanClientError, ServerError
-from dragoman_client.options import ScoringOptions, SearchOptions, TranslationOptions, WordLookup
+from dragoman_client.options import (
+    LengthNormalization,
+    ScoringOptions,
+    SearchOptions,
+    TranslationOptions,
+    WordLookup,
+)
 from dragoman_client.requests import Model
 from dragoman_client.responses import ItemResult
 from dragoman_client.results import (
     HealthStatus,
+    Hypothesis,
     ModelCard,
     ModelPage,
     ModelState,
@@ -129,15 +136,40 @@ def analogy(
 
 
 def translate(
-    sources: str | Sequence[str], *, model: Model, options: TranslationOptions | None
+    sources: str | Sequence[str],
+    *,
+    model: Model,
+    options: TranslationOptions | None,
+    target_prefix: str | Sequence[str] = "",
 ) -> Call[TranslateResponse, OneOrMany[Translation]]:
     many = [sources] if isinstance(sources, str) else sources
     return Call(
         method="/dragoman.v1.TranslationService/Translate",
-        request=requests.translate_request(many, model=model, options=options),
+        request=requests.translate_request(
+            many, model=model, options=options, target_prefix=target_prefix
+        ),
         response_type=TranslateResponse,
         read=_reader(responses.translate_results, len(many), single=isinstance(sources, str)),
     )
+
+
+def score_targets(
+    pairs: Sequence[tuple[str, str]],
+    *,
+    model: Model,
+    length_normalization: LengthNormalization | None,
+    length_penalty: float | None,
+    return_alignments: bool,
+) -> Call[ScoreTargetResponse, list[ItemResult[Hypothesis]]]:
+    return Call(
+        method="/dragoman.v1.TranslationService/ScoreTarget",
+        request=requests.score_targets_request(
+            pairs, model=model, length_normalization=length_normalization,
+            length_penalty=length_penalty, return_alignments=return_alignments,
+        ),
+        response_type=ScoreTargetResponse,
+        read=_list_reader(responses.score_target_results, len(pairs)),
+    )  # fmt: skip
 
 
 def score(
@@ -197,16 +229,29 @@ def _reader(
     read: Callable[[Response], list[ItemResult[Item]]], count: int, *, single: bool
 ) -> Callable[[Response], OneOrMany[Item]]:
     """Reads ``count`` results: as a list, or the only one, whose error is raised."""
+    read_many = _list_reader(read, count)
 
     def read_results(response: Response) -> OneOrMany[Item]:
-        results = read(response)
-        if len(results) != count:
-            raise ServerError(f"the server answered {len(results)} items of {count}")
+        results = read_many(response)
         if not single:
             return results
         (result,) = results
         if isinstance(result, DragomanClientError):
             raise result
         return result
+
+    return read_results
+
+
+def _list_reader(
+    read: Callable[[Response], list[ItemResult[Item]]], count: int
+) -> Callable[[Response], list[ItemResult[Item]]]:
+    """Reads ``count`` results."""
+
+    def read_results(response: Response) -> list[ItemResult[Item]]:
+        results = read(response)
+        if len(results) != count:
+            raise ServerError(f"the server answered {len(results)} items of {count}")
+        return results
 
     return read_results

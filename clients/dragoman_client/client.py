@@ -23,11 +23,18 @@ from dragoman_client.channel import (
     checked_seconds,
 )
 from dragoman_client.errors import DeadlineExceededError, DragomanClientError, UnavailableError
-from dragoman_client.options import ScoringOptions, SearchOptions, TranslationOptions, WordLookup
+from dragoman_client.options import (
+    LengthNormalization,
+    ScoringOptions,
+    SearchOptions,
+    TranslationOptions,
+    WordLookup,
+)
 from dragoman_client.requests import Model
 from dragoman_client.responses import ItemResult
 from dragoman_client.results import (
     HealthStatus,
+    Hypothesis,
     ModelCard,
     ModelInfo,
     ModelState,
@@ -251,6 +258,7 @@ class Client:
         *,
         model: Model = "",
         options: TranslationOptions | None = None,
+        target_prefix: str = "",
         timeout: float | None = None,
     ) -> Translation: ...
 
@@ -261,6 +269,7 @@ class Client:
         *,
         model: Model = "",
         options: TranslationOptions | None = None,
+        target_prefix: str | Sequence[str] = "",
         timeout: float | None = None,
     ) -> list[ItemResult[Translation]]: ...
 
@@ -270,10 +279,31 @@ class Client:
         *,
         model: Model = "",
         options: TranslationOptions | None = None,
+        target_prefix: str | Sequence[str] = "",
         timeout: float | None = None,
     ) -> OneOrMany[Translation]:
-        """Translates a text, or each of many."""
-        call = calls.translate(sources, model=model, options=options)
+        """Translates a text, or each of many.
+
+        ``target_prefix`` is what each translation begins with: one for all, or one for each.
+        """
+        call = calls.translate(sources, model=model, options=options, target_prefix=target_prefix)
+        return self._run(call, timeout)
+
+    def score_targets(
+        self,
+        pairs: Sequence[tuple[str, str]],
+        *,
+        model: Model = "",
+        length_normalization: LengthNormalization | None = None,
+        length_penalty: float | None = None,
+        return_alignments: bool = False,
+        timeout: float | None = None,
+    ) -> list[ItemResult[Hypothesis]]:
+        """How probable given translations are: pairs of a source and its translation."""
+        call = calls.score_targets(
+            pairs, model=model, length_normalization=length_normalization,
+            length_penalty=length_penalty, return_alignments=return_alignments,
+        )  # fmt: skip
         return self._run(call, timeout)
 
     def score(

@@ -31,6 +31,17 @@ class LengthNormalization(enum.Enum):
     """score = log P(Y) / ((5 + |Y|) / 6)^length_penalty (Wu et al. 2016, equation 14)"""
 
 
+class EarlyStopping(enum.Enum):
+    """When beam search ends."""
+
+    WHEN_NO_BETTER_IS_POSSIBLE = "when_no_better_is_possible"
+    """When nothing unfinished can still beat the n_best-th finished translation."""
+    WHEN_BEAM_IS_FINISHED = "when_beam_is_finished"
+    """As soon as beam_width translations are finished: faster, and may miss a better one."""
+    NEVER = "never"
+    """At the maximum length only."""
+
+
 class TranslationMetric(enum.Enum):
     """A measure of translation quality, as sacreBLEU computes it for a corpus."""
 
@@ -58,6 +69,13 @@ class TranslationOptions:
         length_normalization: how scores are made comparable. Default WU_2016.
         length_penalty: alpha of WU_2016, 0 to 10; higher favours longer texts. Default 1.
         max_length: most tokens of a translation, 1 to 10,000. Default: twice the source's and 20.
+        min_length: fewest tokens of a translation, at most ``max_length``. Default 0.
+        max_length_ratio, min_length_ratio: the same for each token of the source; of two limits
+            the tighter holds. Default: no such limits.
+        coverage_penalty: beta of Wu et al. 2016, 0 to 100; higher favours translations that leave
+            nothing of the source unread. Default 0.
+        early_stopping: when the search ends. Default WHEN_NO_BETTER_IS_POSSIBLE.
+        no_repeat_ngram_size: no sequence of that many tokens occurs twice. Default: no such rule.
         return_tokens: also returns each translation's tokens and their log-probabilities.
         return_alignments: also returns the attention of each translation to its source.
     """
@@ -67,6 +85,12 @@ class TranslationOptions:
     length_normalization: LengthNormalization | None = None
     length_penalty: float | None = None
     max_length: int | None = None
+    min_length: int | None = None
+    max_length_ratio: float | None = None
+    min_length_ratio: float | None = None
+    coverage_penalty: float | None = None
+    early_stopping: EarlyStopping | None = None
+    no_repeat_ngram_size: int | None = None
     return_tokens: bool = False
     return_alignments: bool = False
 

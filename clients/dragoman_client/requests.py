@@ -31,13 +31,29 @@ from dragoman.v1.evaluation_service_pb2 import TranslationMetric as TranslationM
 from dragoman.v1.model_pb2 import ModelSelector
 from dragoman.v1.model_pb2 import ModelState as ModelStateMessage
 from dragoman.v1.model_service_pb2 import GetModelRequest, ListModelsRequest
-from dragoman.v1.translation_service_pb2 import TranslateRequest, TranslationSource
+from dragoman.v1.translation_service_pb2 import (
+    ScoreTargetRequest,
+    TranslateRequest,
+    TranslationPair,
+    TranslationSource,
+)
 from dragoman.v1.translation_service_pb2 import TranslationOptions as TranslationOptionsMessage
 from dragoman_client.errors import InvalidRequestError
-from dragoman_client.options import ScoringOptions, SearchOptions, TranslationOptions, WordLookup
+from dragoman_client.options import (
+    LengthNormalization,
+    ScoringOptions,
+    SearchOptions,
+    TranslationOptions,
+    WordLookup,
+)
 from dragoman_client.results import ModelState, ModelVersion
 
 _Number = TypeVar("_Number", covariant=True)
+
+_TRANSLATION_NUMBERS = (
+    "beam_width", "n_best", "length_penalty", "max_length", "min_length", "max_length_ratio",
+    "min_length_ratio", "coverage_penalty", "no_repeat_ngram_size",
+)  # fmt: skip
 
 Model = str | ModelVersion
 """A model by name, or one version of it; the empty name is the server's default."""
@@ -91,22 +107,54 @@ def analogy_request(
 
 
 def translate_request(
-    sources: Sequence[str], *, model: Model, options: TranslationOptions | None
+    sources: Sequence[str],
+    *,
+    model: Model,
+    options: TranslationOptions | None,
+    target_prefix: str | Sequence[str] = "",
 ) -> TranslateRequest:
     request = TranslateRequest(model=_selector(model), options=_translation_options(options))
-    for i, source in enumerate(sources):
-        request.sources.append(TranslationSource(text=_text(source, f"sources[{i}].text")))
+    prefixes = [target_prefix] * len(sources) if isinstance(target_prefix, str) else target_prefix
+    _check_counts("target_prefix", len(prefixes), "sources", len(sources))
+    for i, (source, prefix) in enumerate(zip(sources, prefixes, strict=True)):
+        path = f"sources[{i}]"
+        request.sources.append(
+            TranslationSource(
+                text=_text(source, f"{path}.text"),
+                target_prefix=_text(prefix, f"{path}.target_prefix"),
+            )
+        )
+    return request
+
+
+def score_targets_request(
+    pairs: Sequence[tuple[str, str]],
+    *,
+    model: Model,
+    length_normalization: LengthNormalization | None,
+    length_penalty: float | None,
+    return_alignments: bool,
+) -> ScoreTargetRequest:
+    request = ScoreTargetRequest(
+        model=_selector(model), return_tokens=True, return_alignments=return_alignments
+    )
+    if length_normalization is not None:
+        request.length_normalization = _normalization(length_normalization)
+    _set(request, "length_penalty", length_penalty, "length_penalty")
+    for i, (source, target) in enumerate(pairs):
+        path = f"pairs[{i}]"
+        request.pairs.append(
+            TranslationPair(
+                source=_text(source, f"{path}.source"), target=_text(target, f"{path}.target")
+            )
+        )
     return request
 
 
 def score_request(
     hypotheses: Sequence[str], references: Sequence[str], *, options: ScoringOptions | None
 ) -> EvaluationServiceScoreRequest:
-    if len(hypotheses) != len(references):
-        raise InvalidRequestError.single(
-            "references",
-            f"there are {len(references):,} for {len(hypotheses):,} hypotheses; give one for each",
-        )
+    _check_counts("references", len(references), "hypotheses", len(hypotheses))
     request = EvaluationServiceScoreRequest(options=_scoring_options(options))
     for i, (hypothesis, reference) in enumerate(zip(hypotheses, references, strict=True)):
         path = f"segments[{i}]"
@@ -155,13 +203,19 @@ def _translation_options(options: TranslationOptions | None) -> TranslationOptio
     message = TranslationOptionsMessage(
         return_tokens=options.return_tokens, return_alignments=options.return_alignments
     )
-    for name in ("beam_width", "n_best", "length_penalty", "max_length"):
+    for name in _TRANSLATION_NUMBERS:
         _set(message, name, getattr(options, name), f"options.{name}")
-    if options.length_normalization is not None:
-        message.length_normalization = _number(
-            decoding_pb2.LengthNormalization, "LENGTH_NORMALIZATION", options.length_normalization
+    if options.early_stopping is not None:
+        message.early_stopping = _number(
+            decoding_pb2.EarlyStopping, "EARLY_STOPPING", options.early_stopping
         )
+    if options.length_normalization is not None:
+        message.length_normalization = _normalization(options.length_normalization)
     return message
+
+
+def _normalization(member: LengthNormalization) -> decoding_pb2.LengthNormalization.ValueType:
+    return _number(decoding_pb2.LengthNormalization, "LENGTH_NORMALIZATION", member)
 
 
 def _scoring_options(options: ScoringOptions | None) -> ScoringOptionsMessage | None:
@@ -177,6 +231,13 @@ def _scoring_options(options: ScoringOptions | None) -> ScoringOptionsMessage | 
             BleuTokenizerMessage, "BLEU_TOKENIZER", options.bleu_tokenizer
         )
     return message
+
+
+def _check_counts(field: str, count: int, items: str, wanted: int) -> None:
+    if count != wanted:
+        raise InvalidRequestError.single(
+            field, f"there are {count:,} for {wanted:,} {items}; give one for each"
+        )
 
 
 def _set(message: Message, name: str, value: float | None, path: str) -> None:

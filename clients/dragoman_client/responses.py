@@ -20,7 +20,7 @@ from dragoman.v1.evaluation_service_pb2 import TranslationScores as TranslationS
 from dragoman.v1.model_service_pb2 import GetModelResponse, ListModelsResponse
 from dragoman.v1.translation_service_pb2 import Alignment as AlignmentMessage
 from dragoman.v1.translation_service_pb2 import Hypothesis as HypothesisMessage
-from dragoman.v1.translation_service_pb2 import TranslateResponse
+from dragoman.v1.translation_service_pb2 import ScoreTargetResponse, TranslateResponse
 from dragoman_client.errors import DragomanClientError, ServerError
 from dragoman_client.results import (
     Alignment,
@@ -103,6 +103,13 @@ def translate_results(response: TranslateResponse) -> list[ItemResult[Translatio
         )
         if result.HasField("translation") and result.translation.hypotheses
         else _item_error(result)
+        for result in response.results
+    ]
+
+
+def score_target_results(response: ScoreTargetResponse) -> list[ItemResult[Hypothesis]]:
+    return [
+        _hypothesis(result.hypothesis) if result.HasField("hypothesis") else _item_error(result)
         for result in response.results
     ]
 

@@ -17,6 +17,7 @@ if (
         WordSimilarity,
     )
     from dragoman_models.errors import DragomanError
+    from dragoman_models.search.length_normalization import LengthNormalization
     from dragoman_models.translation.translator import Hypothesis, TranslationOptions
 
 
@@ -61,7 +62,19 @@ class TranslationModel(Protocol):
         sources: Sequence[str],
         options: "TranslationOptions",
         *,
+        prefixes: Sequence[str] | None = None,
         cancelled: Callable[[int], bool] | None = None,
     ) -> "list[tuple[Hypothesis, ...]]":
         """Hypotheses for each source, best first. `cancelled` is asked at each decoding step."""
+        ...
+
+    def score_targets(
+        self,
+        pairs: Sequence[tuple[str, str]],
+        *,
+        normalization: "LengthNormalization" = ...,
+        length_penalty: float = ...,
+        cancelled: Callable[[], bool] = ...,
+    ) -> "list[Hypothesis]":
+        """The target of each pair of source and target as a hypothesis, with its attention."""
         ...

@@ -24,7 +24,7 @@ from dragoman.v1.embedding_service_pb2 import (
 )
 from dragoman.v1.evaluation_service_pb2 import EvaluationServiceScoreResponse
 from dragoman.v1.model_service_pb2 import GetModelResponse, ListModelsResponse
-from dragoman.v1.translation_service_pb2 import TranslateResponse
+from dragoman.v1.translation_service_pb2 import ScoreTargetResponse, TranslateResponse
 from dragoman_client import (
     AsyncClient,
     Client,
@@ -32,6 +32,7 @@ from dragoman_client import (
     FinishReason,
     HealthStatus,
     InvalidRequestError,
+    LengthNormalization,
     MetricScore,
     ModelState,
     ModelVersion,
@@ -349,3 +350,24 @@ async def test_calls_of_one_async_client_run_at_the_same_time(server: FakeServer
     async with AsyncClient(server.address) as client:
         found = await asyncio.gather(*(client.translate(text) for text in "abc"))
     assert [translation.text for translation in found] == ["A", "B", "C"]
+
+
+def test_targets_are_scored_or_say_why_not(server: FakeServer, call: Callable[..., Any]) -> None:
+    answer = ScoreTargetResponse()
+    answer.results.add().hypothesis.text = "Hi"
+    answer.results[0].hypothesis.log_prob = -2.5
+    answer.results.add().error.MergeFrom(
+        status_pb2.Status(code=3, message="pairs[1].source: is blank")
+    )
+    server.always("ScoreTarget", answer)
+    found = call(
+        server.address, "score_targets", [("Salut", "Hi"), (" ", "Hi")],
+        length_normalization=LengthNormalization.AVERAGE,
+    )  # fmt: skip
+    assert (found[0].text, found[0].log_prob) == ("Hi", -2.5)
+    assert "pairs[1].source" in str(found[1])
+    (request,) = server.requests
+    assert [(pair.source, pair.target) for pair in request.pairs] == [("Salut", "Hi"), (" ", "Hi")]
+    assert request.return_tokens
+    with pytest.raises(ServerError, match="answered 2 items of 1"):
+        call(server.address, "score_targets", [("a", "b")])

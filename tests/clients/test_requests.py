@@ -14,6 +14,7 @@ from dragoman.v1 import decoding_pb2, embedding_service_pb2, evaluation_service_
 from dragoman.v1.translation_service_pb2 import TranslateRequest
 from dragoman_client import (
     BleuTokenizer,
+    EarlyStopping,
     FinishReason,
     InvalidRequestError,
     LengthNormalization,
@@ -66,6 +67,31 @@ def test_options_that_were_chosen_are_there() -> None:
     assert options.length_normalization == decoding_pb2.LENGTH_NORMALIZATION_AVERAGE
     assert options.return_tokens
     assert options.return_alignments
+
+
+def test_every_number_of_the_translation_options_is_sent() -> None:
+    numbers: dict[str, float] = {
+        "beam_width": 6, "n_best": 2, "length_penalty": 0.5, "max_length": 9, "min_length": 3,
+        "max_length_ratio": 1.5, "min_length_ratio": 0.25, "coverage_penalty": 0.125,
+        "no_repeat_ngram_size": 4,
+    }  # fmt: skip
+    chosen = TranslationOptions(**numbers, early_stopping=EarlyStopping.NEVER)  # type: ignore[arg-type]
+    options = requests.translate_request(["a"], model="", options=chosen).options
+    assert {name: getattr(options, name) for name in numbers} == numbers
+    assert options.early_stopping == decoding_pb2.EARLY_STOPPING_NEVER
+
+
+def test_one_prefix_holds_for_all_texts_and_many_for_one_each() -> None:
+    def prefixes(given: str | list[str]) -> list[str]:
+        request = requests.translate_request(
+            ["a", "b"], model="", options=None, target_prefix=given
+        )
+        return [source.target_prefix for source in request.sources]
+
+    assert prefixes("x") == ["x", "x"]
+    assert prefixes(["x", ""]) == ["x", ""]
+    with pytest.raises(InvalidRequestError, match="target_prefix: there are 1 for 2 sources"):
+        prefixes(["x"])
 
 
 def test_search_and_scoring_options() -> None:
@@ -145,6 +171,7 @@ def test_scores_need_a_reference_for_each_hypothesis() -> None:
         (WordLookup, embedding_service_pb2.WordLookup),
         (WordMatch, embedding_service_pb2.WordMatch),
         (LengthNormalization, decoding_pb2.LengthNormalization),
+        (EarlyStopping, decoding_pb2.EarlyStopping),
         (FinishReason, decoding_pb2.FinishReason),
         (TranslationMetric, evaluation_service_pb2.TranslationMetric),
         (BleuTokenizer, evaluation_service_pb2.BleuTokenizer),

@@ -60,6 +60,7 @@ class FakeTranslator:
         sources: Sequence[str],
         options: TranslationOptions,
         *,
+        prefixes: Sequence[str] | None = None,
         cancelled: Callable[[int], bool] | None = None,
     ) -> list[tuple[Hypothesis, ...]]:
         self.calls.append(tuple(sources))

@@ -240,7 +240,7 @@ async def test_a_message_over_the_limit_is_refused_with_the_limit(
 async def test_what_is_not_served_yet_is_unimplemented_by_name(server: RunningServer) -> None:
     stubs: list[tuple[Any, list[str]]] = [
         (server.embedding, ["EmbedStream", "NearestStream"]),
-        (server.translation, ["TranslateStream", "ScoreTarget"]),
+        (server.translation, ["TranslateStream"]),
         (server.evaluation, ["EvaluateTranslation", "EvaluateWordVectors"]),
         (server.models, ["LoadModel", "UnloadModel"]),
         (

@@ -24,10 +24,18 @@ from dragoman_client.cli.reporting import FAILED, CommandError, described, descr
 from dragoman_client.cli.text_input import opened, read_batches
 from dragoman_client.cli.translation_options import (
     BeamWidth,
+    CoveragePenalty,
     InputFile,
     LengthPenalty,
+    MaxLength,
+    MaxLengthRatio,
+    MinLength,
+    MinLengthRatio,
     NBest,
+    NoRepeatNgramSize,
     Normalization,
+    Prefix,
+    Stopping,
     Texts,
 )
 from dragoman_client.client import Client
@@ -46,6 +54,14 @@ def translate(
     n_best: NBest = None,
     length_normalization: Normalization = None,
     length_penalty: LengthPenalty = None,
+    max_length: MaxLength = None,
+    min_length: MinLength = None,
+    max_length_ratio: MaxLengthRatio = None,
+    min_length_ratio: MinLengthRatio = None,
+    coverage_penalty: CoveragePenalty = None,
+    early_stopping: Stopping = None,
+    no_repeat_ngram_size: NoRepeatNgramSize = None,
+    prefix: Prefix = "",
     json: Json = False,
     server: Server = DEFAULT_SERVER,
     timeout: Timeout = DEFAULT_SECONDS,
@@ -62,12 +78,19 @@ def translate(
         n_best=n_best,
         length_normalization=length_normalization,
         length_penalty=length_penalty,
+        max_length=max_length,
+        min_length=min_length,
+        max_length_ratio=max_length_ratio,
+        min_length_ratio=min_length_ratio,
+        coverage_penalty=coverage_penalty,
+        early_stopping=early_stopping,
+        no_repeat_ngram_size=no_repeat_ngram_size,
     )
     show = _print_json if json else _print_best if n_best is None else _print_n_best
     failures = 0
     with connect(server, timeout) as client:
         source = _Source(texts=texts, file=file)
-        for translated in _translated(client, source, model_named(model), options):
+        for translated in _translated(client, source, model_named(model), options, prefix):
             for one in translated:
                 show(one)
                 failures += source.report_error(one)
@@ -111,13 +134,14 @@ class _Source:
 
 
 def _translated(
-    client: Client, source: _Source, model: Model, options: TranslationOptions
+    client: Client, source: _Source, model: Model, options: TranslationOptions, prefix: str
 ) -> Iterator[list[TranslatedLine]]:
     for batch in source.batches():
         try:
             yield translate_batch(
-                client, batch, model=model, options=options, send_blank=bool(source.texts)
-            )
+                client, batch, model=model, options=options, target_prefix=prefix,
+                send_blank=bool(source.texts),
+            )  # fmt: skip
         except DragomanClientError as error:
             raise CommandError(f"{source.place(batch[0], batch[-1])}{described(error)}") from error
 

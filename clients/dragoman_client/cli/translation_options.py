@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from dragoman_client.options import LengthNormalization
+from dragoman_client.options import EarlyStopping, LengthNormalization
 
 BeamWidth = Annotated[
     int | None,
@@ -47,3 +47,28 @@ NBest = Annotated[
         "the text, the score and the translation, with tabs between.",
     ),
 ]  # fmt: skip
+MaxLength = Annotated[int | None, typer.Option(metavar="N", help="Most tokens of a translation.")]
+MinLength = Annotated[int | None, typer.Option(metavar="N", help="Fewest tokens of a translation.")]
+MaxLengthRatio = Annotated[
+    float | None, typer.Option(metavar="R", help="Most tokens for each token of the source.")
+]
+MinLengthRatio = Annotated[
+    float | None, typer.Option(metavar="R", help="Fewest tokens for each token of the source.")
+]
+CoveragePenalty = Annotated[
+    float | None,
+    typer.Option(
+        metavar="BETA", show_default="0",
+        help="0 to 100; higher favours translations that leave nothing of the source unread.",
+    ),
+]  # fmt: skip
+Stopping = Annotated[
+    EarlyStopping | None,
+    typer.Option(
+        "--early-stopping", show_default="when_no_better_is_possible", help="When the search ends."
+    ),
+]
+NoRepeatNgramSize = Annotated[
+    int | None, typer.Option(metavar="N", help="No N tokens in a row occur twice.")
+]
+Prefix = Annotated[str, typer.Option(metavar="TEXT", help="What each translation must begin with.")]

@@ -9,6 +9,7 @@ up short ones.
 
 from __future__ import annotations
 
+import enum
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
@@ -16,7 +17,9 @@ from typing import Protocol, TypeVar
 import torch
 from torch import Tensor
 
+from dragoman_models.search.coverage import CoveragePenalty
 from dragoman_models.search.length_normalization import LengthNormalization
+from dragoman_models.search.token_rules import ForcedPrefixes, TokenRule, TokenRules
 
 State = TypeVar("State")
 
@@ -34,17 +37,32 @@ class SearchModel(Protocol[State]):
         """
 
 
+class EarlyStopping(enum.Enum):
+    """When the search of a sentence ends."""
+
+    NO_BETTER_POSSIBLE = "no-better-possible"  # nothing unfinished can beat the n_best finished
+    BEAM_FINISHED = "beam-finished"  # beam_width have finished: faster, may miss a better one
+    NEVER = "never"  # at the maximum length only
+
+
 @dataclass(frozen=True, kw_only=True)
 class SearchOptions:
-    """What to search for. Special token ids belong to the model's vocabulary."""
+    """What to search for. Special token ids belong to the model's vocabulary.
+
+    ``rules`` forbid tokens; a hypothesis that they leave none ends in eos. ``coverage`` needs a
+    model that gives attention weights.
+    """
 
     beam_width: int
     bos: int
     eos: int
-    banned: tuple[int, ...] = ()
+    rules: tuple[TokenRule, ...] = ()
+    prefixes: ForcedPrefixes | None = None
     n_best: int = 1
     normalization: LengthNormalization = LengthNormalization.WU
     length_penalty: float = 1.0
+    coverage: CoveragePenalty | None = None
+    early_stopping: EarlyStopping = EarlyStopping.NO_BETTER_POSSIBLE
     keep_attention: bool = False
 
 
@@ -53,8 +71,8 @@ class FoundSequence:
     """A finished hypothesis.
 
     ``tokens`` are without eos; ``token_log_probs`` and the rows of ``attention`` (T, S) include
-    it; ``log_prob`` is their sum and ``score`` that sum divided by the length normalization.
-    ``truncated``: as long as allowed, so eos was forced.
+    it; ``log_prob`` is their sum and ``score`` that sum divided by the length normalization, plus
+    the coverage penalty. ``truncated``: as long as allowed, so eos was forced.
     """
 
     tokens: tuple[int, ...]
@@ -101,6 +119,9 @@ class _Beam:
     def __init__(self, max_lengths: Sequence[int], options: SearchOptions) -> None:
         self.options = options
         self.max_lengths = max_lengths
+        self.rules = TokenRules(
+            eos=options.eos, max_lengths=max_lengths, rules=options.rules, prefixes=options.prefixes
+        )
         self.sentences = list(range(len(max_lengths)))  # which sentence each of the B is
         self.found: list[list[FoundSequence]] = [[] for _ in max_lengths]
         count = len(max_lengths)
@@ -108,6 +129,7 @@ class _Beam:
         self.tokens = torch.full((count, 1, 1), options.bos)  # (B, K, 1 + T)
         self.token_log_probs = torch.zeros(count, 1, 0)  # (B, K, T)
         self.attention: Tensor | None = None  # (B, K, T, S)
+        self.coverage: Tensor | None = None  # (B, K, S), each source position's attention so far
 
     @property
     def length(self) -> int:
@@ -128,9 +150,11 @@ class _Beam:
         """
         count, places = self.log_probs.shape
         normalizers = torch.logsumexp(logits, dim=1, keepdim=True)
-        self._forbid(logits.view(count, places, -1))
+        ends = logits[:, self.options.eos].clone()
+        self.rules.forbid(logits.view(count, places, -1), self.tokens[:, :, 1:], self.sentences)
         width = min(self.options.beam_width, logits.size(1))
         best, candidates = logits.topk(width, dim=1)  # (B * K, width)
+        self._end_dead_ends(best, candidates, ends)
         step_log_probs = (best - normalizers).view(count, places, width)
         scores = (self.log_probs.unsqueeze(2) + step_log_probs).flatten(1)
         self.log_probs, chosen = scores.topk(min(self.options.beam_width, scores.size(1)), dim=1)
@@ -139,20 +163,24 @@ class _Beam:
         added = step_log_probs.flatten(1).gather(1, chosen)
         self.tokens = _append(self.tokens, parents, tokens)
         self.token_log_probs = _append(self.token_log_probs, parents, added)
-        if self.options.keep_attention and attention is not None:
-            self._append_attention(attention.view(count, places, -1), parents)
+        if attention is not None:
+            self._remember_attention(attention.view(count, places, -1), parents)
         return parents
 
-    def _forbid(self, logits: Tensor) -> None:
-        """Rules out banned tokens, and all but eos where a sentence may not grow longer."""
-        minus_infinity = float("-inf")
-        if self.options.banned:
-            logits[:, :, list(self.options.banned)] = minus_infinity
-        full = [self.max_lengths[sentence] <= self.length for sentence in self.sentences]
-        if any(full):
-            eos = logits[:, :, self.options.eos].clone()
-            logits[torch.tensor(full)] = minus_infinity
-            logits[:, :, self.options.eos] = eos
+    def _end_dead_ends(self, best: Tensor, candidates: Tensor, ends: Tensor) -> None:
+        """Lets rows that the rules left no token end in eos, with the logits ``ends`` (B * K,)."""
+        stuck = best[:, 0].isneginf()
+        best[stuck, 0] = ends[stuck]
+        candidates[stuck, 0] = self.options.eos
+
+    def _remember_attention(self, attention: Tensor, parents: Tensor) -> None:
+        """(B, K, S) weights of this step, whole or summed up, as the options need them."""
+        if self.options.keep_attention:
+            self._append_attention(attention, parents)
+        if self.options.coverage is not None:
+            covered = attention if self.coverage is None else attention + self.coverage
+            index = parents.unsqueeze(2).expand(-1, -1, attention.size(2))
+            self.coverage = covered.gather(1, index)
 
     def _append_attention(self, attention: Tensor, parents: Tensor) -> None:
         """(B, K, S) weights of this step onto the history of the parents."""
@@ -178,11 +206,15 @@ class _Beam:
     def _sequence(self, position: int, place: int) -> FoundSequence:
         log_prob = float(self.log_probs[position, place])
         options = self.options
+        score = log_prob / options.normalization.divisor(self.length, options.length_penalty)
+        if options.coverage is not None and self.coverage is not None:
+            sentence = self.sentences[position]
+            score += options.coverage.score(self.coverage[position, place], sentence)
         return FoundSequence(
             tokens=tuple(self.tokens[position, place, 1:-1].tolist()),
             token_log_probs=tuple(self.token_log_probs[position, place].tolist()),
             log_prob=log_prob,
-            score=log_prob / options.normalization.divisor(self.length, options.length_penalty),
+            score=score,
             truncated=self.length > self.max_lengths[self.sentences[position]],
             attention=None if self.attention is None else self.attention[position, place].clone(),
         )
@@ -190,22 +222,30 @@ class _Beam:
     def unfinished(self, cancelled: Callable[[int], bool]) -> Tensor:
         """Positions (B',) of sentences that could still find something better.
 
-        A hypothesis's log-probability can only fall, and its divisor is at most that of the
-        longest allowed length; their quotient bounds every score it can reach.
+        A hypothesis's log-probability can only fall, its divisor is at most that of the longest
+        allowed length, and coverage only lowers a score: the quotient bounds all it can reach.
         """
-        options, left = self.options, []
+        left = []
         for position, best in enumerate(self.log_probs.amax(dim=1).tolist()):
             sentence = self.sentences[position]
             if cancelled(sentence):
                 self.found[sentence] = []
-                continue
-            longest = self.max_lengths[sentence] + 1
-            bound = best / options.normalization.divisor(longest, options.length_penalty)
-            scores = sorted((one.score for one in self.found[sentence]), reverse=True)
-            beaten = len(scores) >= options.n_best and scores[options.n_best - 1] >= bound
-            if best > float("-inf") and not beaten:
+            elif best > float("-inf") and not self._is_done(sentence, best):
                 left.append(position)
         return torch.tensor(left, dtype=torch.long)
+
+    def _is_done(self, sentence: int, best: float) -> bool:
+        """Whether a sentence whose best unfinished log-probability is ``best`` may stop."""
+        options, found = self.options, self.found[sentence]
+        if options.early_stopping is EarlyStopping.NEVER:
+            return False
+        if options.early_stopping is EarlyStopping.BEAM_FINISHED:
+            return len(found) >= options.beam_width
+        if len(found) < options.n_best:
+            return False
+        longest = self.max_lengths[sentence] + 1
+        bound = best / options.normalization.divisor(longest, options.length_penalty)
+        return sorted(one.score for one in found)[-options.n_best] >= bound
 
     def keep(self, left: Tensor) -> None:
         """Drops all sentences but those at the positions ``left``."""
@@ -216,6 +256,8 @@ class _Beam:
         self.token_log_probs = self.token_log_probs[left]
         if self.attention is not None:
             self.attention = self.attention[left]
+        if self.coverage is not None:
+            self.coverage = self.coverage[left]
 
 
 def _append(history: Tensor, parents: Tensor, newest: Tensor) -> Tensor:

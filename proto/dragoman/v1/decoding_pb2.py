@@ -22,28 +22,23 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
-from dragoman.v1 import availability_pb2 as dragoman_dot_v1_dot_availability__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1a\x64ragoman/v1/decoding.proto\x12\x0b\x64ragoman.v1\x1a\x1e\x64ragoman/v1/availability.proto\"\xd7\x01\n\x0fSamplingOptions\x12\x18\n\x0btemperature\x18\x01 \x01(\x02H\x00\x88\x01\x01\x12\x12\n\x05top_k\x18\x02 \x01(\rH\x01\x88\x01\x01\x12\x12\n\x05top_p\x18\x03 \x01(\x02H\x02\x88\x01\x01\x12\x12\n\x05min_p\x18\x04 \x01(\x02H\x03\x88\x01\x01\x12\x16\n\ttypical_p\x18\x05 \x01(\x02H\x04\x88\x01\x01\x12\x11\n\x04seed\x18\x06 \x01(\x04H\x05\x88\x01\x01\x42\x0e\n\x0c_temperatureB\x08\n\x06_top_kB\x08\n\x06_top_pB\x08\n\x06_min_pB\x0c\n\n_typical_pB\x07\n\x05_seed\"\xcb\x01\n\x11\x42\x65\x61mSearchOptions\x12\x17\n\nbeam_width\x18\x01 \x01(\rH\x00\x88\x01\x01\x12\x13\n\x06n_best\x18\x02 \x01(\rH\x01\x88\x01\x01\x12>\n\x14length_normalization\x18\x03 \x01(\x0e\x32 .dragoman.v1.LengthNormalization\x12\x1b\n\x0elength_penalty\x18\x04 \x01(\x02H\x02\x88\x01\x01\x42\r\n\x0b_beam_widthB\t\n\x07_n_bestB\x11\n\x0f_length_penalty*\x9e\x01\n\x13LengthNormalization\x12$\n LENGTH_NORMALIZATION_UNSPECIFIED\x10\x00\x12\x1d\n\x19LENGTH_NORMALIZATION_NONE\x10\x01\x12 \n\x1cLENGTH_NORMALIZATION_AVERAGE\x10\x02\x12 \n\x1cLENGTH_NORMALIZATION_WU_2016\x10\x03*\x8d\x01\n\x0c\x46inishReason\x12\x1d\n\x19\x46INISH_REASON_UNSPECIFIED\x10\x00\x12!\n\x1d\x46INISH_REASON_END_OF_SEQUENCE\x10\x01\x12\x1c\n\x18\x46INISH_REASON_MAX_LENGTH\x10\x02\x12\x1d\n\x19\x46INISH_REASON_STOP_STRING\x10\x03*\xae\x01\n\rEarlyStopping\x12\x1e\n\x1a\x45\x41RLY_STOPPING_UNSPECIFIED\x10\x00\x12-\n)EARLY_STOPPING_WHEN_NO_BETTER_IS_POSSIBLE\x10\x01\x12.\n$EARLY_STOPPING_WHEN_BEAM_IS_FINISHED\x10\x02\x1a\x04\xa0\xbb\x18\x01\x12\x1e\n\x14\x45\x41RLY_STOPPING_NEVER\x10\x03\x1a\x04\xa0\xbb\x18\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1a\x64ragoman/v1/decoding.proto\x12\x0b\x64ragoman.v1\"\xd7\x01\n\x0fSamplingOptions\x12\x18\n\x0btemperature\x18\x01 \x01(\x02H\x00\x88\x01\x01\x12\x12\n\x05top_k\x18\x02 \x01(\rH\x01\x88\x01\x01\x12\x12\n\x05top_p\x18\x03 \x01(\x02H\x02\x88\x01\x01\x12\x12\n\x05min_p\x18\x04 \x01(\x02H\x03\x88\x01\x01\x12\x16\n\ttypical_p\x18\x05 \x01(\x02H\x04\x88\x01\x01\x12\x11\n\x04seed\x18\x06 \x01(\x04H\x05\x88\x01\x01\x42\x0e\n\x0c_temperatureB\x08\n\x06_top_kB\x08\n\x06_top_pB\x08\n\x06_min_pB\x0c\n\n_typical_pB\x07\n\x05_seed\"\xcb\x01\n\x11\x42\x65\x61mSearchOptions\x12\x17\n\nbeam_width\x18\x01 \x01(\rH\x00\x88\x01\x01\x12\x13\n\x06n_best\x18\x02 \x01(\rH\x01\x88\x01\x01\x12>\n\x14length_normalization\x18\x03 \x01(\x0e\x32 .dragoman.v1.LengthNormalization\x12\x1b\n\x0elength_penalty\x18\x04 \x01(\x02H\x02\x88\x01\x01\x42\r\n\x0b_beam_widthB\t\n\x07_n_bestB\x11\n\x0f_length_penalty*\x9e\x01\n\x13LengthNormalization\x12$\n LENGTH_NORMALIZATION_UNSPECIFIED\x10\x00\x12\x1d\n\x19LENGTH_NORMALIZATION_NONE\x10\x01\x12 \n\x1cLENGTH_NORMALIZATION_AVERAGE\x10\x02\x12 \n\x1cLENGTH_NORMALIZATION_WU_2016\x10\x03*\x8d\x01\n\x0c\x46inishReason\x12\x1d\n\x19\x46INISH_REASON_UNSPECIFIED\x10\x00\x12!\n\x1d\x46INISH_REASON_END_OF_SEQUENCE\x10\x01\x12\x1c\n\x18\x46INISH_REASON_MAX_LENGTH\x10\x02\x12\x1d\n\x19\x46INISH_REASON_STOP_STRING\x10\x03*\xa2\x01\n\rEarlyStopping\x12\x1e\n\x1a\x45\x41RLY_STOPPING_UNSPECIFIED\x10\x00\x12-\n)EARLY_STOPPING_WHEN_NO_BETTER_IS_POSSIBLE\x10\x01\x12(\n$EARLY_STOPPING_WHEN_BEAM_IS_FINISHED\x10\x02\x12\x18\n\x14\x45\x41RLY_STOPPING_NEVER\x10\x03\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'dragoman.v1.decoding_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_EARLYSTOPPING'].values_by_name["EARLY_STOPPING_WHEN_BEAM_IS_FINISHED"]._loaded_options = None
-  _globals['_EARLYSTOPPING'].values_by_name["EARLY_STOPPING_WHEN_BEAM_IS_FINISHED"]._serialized_options = b'\240\273\030\001'
-  _globals['_EARLYSTOPPING'].values_by_name["EARLY_STOPPING_NEVER"]._loaded_options = None
-  _globals['_EARLYSTOPPING'].values_by_name["EARLY_STOPPING_NEVER"]._serialized_options = b'\240\273\030\001'
-  _globals['_LENGTHNORMALIZATION']._serialized_start=500
-  _globals['_LENGTHNORMALIZATION']._serialized_end=658
-  _globals['_FINISHREASON']._serialized_start=661
-  _globals['_FINISHREASON']._serialized_end=802
-  _globals['_EARLYSTOPPING']._serialized_start=805
-  _globals['_EARLYSTOPPING']._serialized_end=979
-  _globals['_SAMPLINGOPTIONS']._serialized_start=76
-  _globals['_SAMPLINGOPTIONS']._serialized_end=291
-  _globals['_BEAMSEARCHOPTIONS']._serialized_start=294
-  _globals['_BEAMSEARCHOPTIONS']._serialized_end=497
+  _globals['_LENGTHNORMALIZATION']._serialized_start=468
+  _globals['_LENGTHNORMALIZATION']._serialized_end=626
+  _globals['_FINISHREASON']._serialized_start=629
+  _globals['_FINISHREASON']._serialized_end=770
+  _globals['_EARLYSTOPPING']._serialized_start=773
+  _globals['_EARLYSTOPPING']._serialized_end=935
+  _globals['_SAMPLINGOPTIONS']._serialized_start=44
+  _globals['_SAMPLINGOPTIONS']._serialized_end=259
+  _globals['_BEAMSEARCHOPTIONS']._serialized_start=262
+  _globals['_BEAMSEARCHOPTIONS']._serialized_end=465
 # @@protoc_insertion_point(module_scope)

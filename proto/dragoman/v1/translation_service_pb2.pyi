@@ -132,7 +132,9 @@ class TranslationSource(_message.Message):
     default limit.
     """
     target_prefix: _builtins.str
-    """Text that each hypothesis must begin with; the translation continues it and includes it."""
+    """Text that each hypothesis must begin with, as the vocabulary writes it; the translation continues it
+    and includes it. No other option overrules it.
+    """
     @_builtins.property
     def required_phrases(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Phrases that each hypothesis must contain, at most 16 (Post and Vilar 2018)."""
@@ -210,24 +212,27 @@ class TranslationOptions(_message.Message):
     for each pair of source and target token.
     """
     min_length: _builtins.int
-    """Fewest tokens of a hypothesis before its end-of-sentence token. Absent means 0."""
+    """Fewest tokens of a hypothesis before its end-of-sentence token, at most max_length. Absent means 0."""
     max_length_ratio: _builtins.float
-    """Most tokens of a hypothesis for each token of the source; the smaller of this and max_length
-    holds. Above 0. Absent means no such limit.
+    """Most tokens of a hypothesis for each token of the source, which counts its end-of-sentence token;
+    the smaller of this and max_length holds, and it is never below 1. Above 0. Absent means no such
+    limit.
     """
     min_length_ratio: _builtins.float
     """Fewest tokens of a hypothesis for each token of the source; the greater of this and min_length
-    holds. From 0. Absent means 0.
+    holds, but no more than the most. From 0, at most max_length_ratio. Absent means 0.
     """
     coverage_penalty: _builtins.float
     """Beta of the coverage penalty, which is added to the score: beta times the sum over source tokens
-    of log(min(sum of the attention they got, 1)) (Wu et al. 2016, equation 14). From 0. Absent means
-    0, no penalty.
+    of log(min(sum of the attention they got, 1)) (Wu et al. 2016, equation 14). From 0 to 100. Absent
+    means 0, no penalty.
     """
     early_stopping: _decoding_pb2.EarlyStopping.ValueType
     """When the search ends. Default: WHEN_NO_BETTER_IS_POSSIBLE."""
     no_repeat_ngram_size: _builtins.int
-    """No sequence of this many tokens occurs twice in a hypothesis. At least 1. Absent means no rule."""
+    """No sequence of this many tokens occurs twice in a hypothesis; one that is left no other token ends.
+    At least 1. Absent means no rule.
+    """
     repetition_penalty: _builtins.float
     """Divides the probability of tokens that the hypothesis already holds by this factor, at least 1.
     Absent means 1, no penalty.

@@ -97,7 +97,6 @@ class TranslationServiceServicer:
         their sources, token by token under the model (teacher forcing).
 
         Errors: as for Translate; an empty target is scored like any other (its end-of-sentence token).
-        UNIMPLEMENTED until it is served.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

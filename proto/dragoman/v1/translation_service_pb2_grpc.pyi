@@ -65,7 +65,6 @@ class TranslationServiceStub:
     their sources, token by token under the model (teacher forcing).
 
     Errors: as for Translate; an empty target is scored like any other (its end-of-sentence token).
-    UNIMPLEMENTED until it is served.
     """
 
 @_typing.type_check_only
@@ -105,7 +104,6 @@ class TranslationServiceAsyncStub(TranslationServiceStub):
     their sources, token by token under the model (teacher forcing).
 
     Errors: as for Translate; an empty target is scored like any other (its end-of-sentence token).
-    UNIMPLEMENTED until it is served.
     """
 
 class TranslationServiceServicer:
@@ -157,7 +155,6 @@ class TranslationServiceServicer:
         their sources, token by token under the model (teacher forcing).
 
         Errors: as for Translate; an empty target is scored like any other (its end-of-sentence token).
-        UNIMPLEMENTED until it is served.
         """
 
 def add_TranslationServiceServicer_to_server(servicer: TranslationServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

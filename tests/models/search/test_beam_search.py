@@ -9,59 +9,12 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from numpy.typing import NDArray
+from tests.models.search.random_model import Floats, RecurrentModel
 from torch import Tensor
 
 from dragoman_models.search.beam_search import FoundSequence, SearchOptions, beam_search
 from dragoman_models.search.length_normalization import LengthNormalization
-
-Floats = NDArray[np.float64]
-HIDDEN = 3
-
-
-class ModelState(NamedTuple):
-    hidden: Tensor  # (N, HIDDEN), one row a hypothesis
-    bias: Tensor  # (B, V), one row a sentence
-
-
-class RecurrentModel:
-    """h' = tanh(h R + E[token]), logits = h' O + a bias of the sentence's own; random, float64.
-
-    ``step`` is what beam search sees, ``after`` the same in numpy for one sequence.
-    """
-
-    def __init__(
-        self, seed: int, *, vocabulary: int, sentences: int, sharpness: float = 2.0
-    ) -> None:
-        rng = np.random.default_rng(seed)
-        self.recurrence: Floats = rng.normal(size=(HIDDEN, HIDDEN))
-        self.embedding: Floats = rng.normal(size=(vocabulary, HIDDEN))
-        self.output: Floats = sharpness * rng.normal(size=(HIDDEN, vocabulary))
-        self.bias: Floats = rng.normal(size=(sentences, vocabulary))
-        self.first: Floats = rng.normal(size=(sentences, HIDDEN))
-        self.rows: list[int] = []  # hypotheses at each step
-
-    def state(self) -> ModelState:
-        return ModelState(torch.tensor(self.first), torch.tensor(self.bias))
-
-    def step(self, previous: Tensor, state: ModelState) -> tuple[Tensor, ModelState, Tensor]:
-        self.rows.append(len(previous))
-        embedded = torch.tensor(self.embedding)[previous]
-        hidden = torch.tanh(state.hidden @ torch.tensor(self.recurrence) + embedded)
-        bias = state.bias.repeat_interleave(len(hidden) // len(state.bias), dim=0)
-        logits = hidden @ torch.tensor(self.output) + bias
-        return logits, ModelState(hidden, state.bias), torch.softmax(hidden, dim=1)
-
-    def select(self, state: ModelState, sentences: Tensor | None, rows: Tensor) -> ModelState:
-        return ModelState(
-            state.hidden[rows], state.bias if sentences is None else state.bias[sentences]
-        )
-
-    def after(self, sentence: int, previous: int, hidden: Floats) -> tuple[Floats, Floats]:
-        """The next hidden state and the log-probabilities of the next token."""
-        hidden = np.tanh(hidden @ self.recurrence + self.embedding[previous])
-        logits = hidden @ self.output + self.bias[sentence]
-        return hidden, logits - np.log(np.exp(logits).sum())
+from dragoman_models.search.token_rules import BannedTokens
 
 
 class Scored(NamedTuple):
@@ -69,6 +22,12 @@ class Scored(NamedTuple):
     token_log_probs: tuple[float, ...]
     attention: tuple[tuple[float, ...], ...]
     score: float
+
+
+def banned(options: SearchOptions) -> tuple[int, ...]:
+    (rule,) = options.rules
+    assert isinstance(rule, BannedTokens)
+    return rule.banned
 
 
 def divisor(options: SearchOptions, length: int) -> float:
@@ -97,7 +56,7 @@ def enumerate_all(
     model: RecurrentModel, sentence: int, max_length: int, options: SearchOptions
 ) -> list[Scored]:
     vocabulary = len(model.embedding)
-    words = [word for word in range(vocabulary) if word not in (*options.banned, options.eos)]
+    words = [word for word in range(vocabulary) if word not in (*banned(options), options.eos)]
     found = [
         score_sequence(model, sentence, tokens, options)
         for length in range(max_length + 1)
@@ -117,7 +76,7 @@ def search_one_without_stopping(
         for log_prob, tokens, hidden in live:
             previous = tokens[-1] if tokens else options.bos
             next_hidden, log_probs = model.after(sentence, previous, hidden)
-            for token in set(range(len(log_probs))) - set(options.banned):
+            for token in set(range(len(log_probs))) - set(banned(options)):
                 if token == options.eos or length < max_length:
                     grown.append((log_prob + log_probs[token], (*tokens, token), next_hidden))
         grown = sorted(grown, key=lambda one: one[0], reverse=True)[: options.beam_width]
@@ -163,12 +122,13 @@ def cases(
     vocabulary = draw(st.integers(2, words))
     eos, bos = draw(st.integers(0, vocabulary - 1)), draw(st.integers(0, vocabulary - 1))
     others = [word for word in range(vocabulary) if word != eos]
+    some = st.lists(st.sampled_from(others), unique=True, max_size=2)
     max_lengths = draw(st.lists(st.integers(0, longest), min_size=1, max_size=3))
     options = SearchOptions(
         beam_width=draw(beam_widths),
         bos=bos,
         eos=eos,
-        banned=tuple(draw(st.lists(st.sampled_from(others), unique=True, max_size=2))),
+        rules=(BannedTokens(banned=tuple(draw(some))),),
         n_best=draw(st.integers(1, 4)),
         normalization=draw(st.sampled_from(LengthNormalization)),
         length_penalty=draw(st.floats(0, 2)),
@@ -215,7 +175,7 @@ def test_width_one_is_greedy(case: Case) -> None:
         hidden, previous = case.model.first[sentence], options.bos
         while len(tokens) < case.max_lengths[sentence]:
             hidden, log_probs = case.model.after(sentence, previous, hidden)
-            log_probs[list(options.banned)] = -np.inf
+            log_probs[list(banned(options))] = -np.inf
             previous = int(log_probs.argmax())
             if previous == options.eos:
                 break

@@ -51,6 +51,8 @@ def make_network() -> MakeNetwork:
         for name, weight in network.named_parameters():
             reads_source = any(part in name for part in ("embedding", "encoder", "projection"))
             weight.mul_(3.0 if reads_source else 1.5)
+            if "weight_ih_l0" in name or "embedding_gates.weight" in name:
+                weight.mul_(config.embedding_size**-0.5)  # what reads it has embeddings scaled up
         network.output_bias.normal_()
         network.output_bias[EOS] = 3.0  # so that some hypotheses end soon
         return network

@@ -1,0 +1,102 @@
+"""Which tokens may come next in a hypothesis, beside what the model thinks of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+_FORBIDDEN = float("-inf")
+
+
+class TokenRule(Protocol):
+    """Forbids tokens. What it leaves keeps its probability under the model."""
+
+    def forbid(self, logits: Tensor, tokens: Tensor, sentences: Sequence[int]) -> None:
+        """Sets logits (B, K, V) of forbidden tokens to -inf, in place.
+
+        Args:
+            tokens: (B, K, T), the hypotheses so far, without bos.
+            sentences: which of the sentences searched each of the B is.
+        """
+
+
+@dataclass(frozen=True, kw_only=True)
+class BannedTokens:
+    """Tokens that no text holds, such as padding."""
+
+    banned: tuple[int, ...]
+
+    def forbid(self, logits: Tensor, tokens: Tensor, sentences: Sequence[int]) -> None:
+        logits[:, :, list(self.banned)] = _FORBIDDEN
+
+
+@dataclass(frozen=True, kw_only=True)
+class MinimumLengths:
+    """No eos before each sentence's fewest tokens."""
+
+    minimums: Sequence[int]
+    eos: int
+
+    def forbid(self, logits: Tensor, tokens: Tensor, sentences: Sequence[int]) -> None:
+        short = torch.tensor([tokens.size(2) < self.minimums[one] for one in sentences])
+        logits[short, :, self.eos] = _FORBIDDEN
+
+
+@dataclass(frozen=True, kw_only=True)
+class NoRepeatedNgrams:
+    """No sequence of ``size`` tokens occurs twice in a hypothesis."""
+
+    size: int
+
+    def forbid(self, logits: Tensor, tokens: Tensor, sentences: Sequence[int]) -> None:
+        before = self.size - 1
+        if tokens.size(2) < self.size:
+            return
+        windows = tokens.unfold(2, self.size, 1)  # (B, K, T - size + 1, size)
+        ending = tokens[:, :, tokens.size(2) - before :]  # (B, K, size - 1)
+        seen = (windows[..., :before] == ending.unsqueeze(2)).all(dim=3)
+        position, place, window = seen.nonzero(as_tuple=True)
+        logits[position, place, windows[position, place, window, -1]] = _FORBIDDEN
+
+
+@dataclass(frozen=True, kw_only=True)
+class ForcedPrefixes:
+    """Each sentence's hypotheses begin with its prefix, whatever other rules say of it."""
+
+    prefixes: Sequence[Sequence[int]]
+
+    def allowed(self, length: int, sentences: Sequence[int]) -> dict[int, int]:
+        """The one token that may come next, by position in the batch, where a prefix goes on."""
+        return {
+            position: self.prefixes[sentence][length]
+            for position, sentence in enumerate(sentences)
+            if length < len(self.prefixes[sentence])
+        }
+
+
+@dataclass(frozen=True, kw_only=True)
+class TokenRules:
+    """All rules of a search, and what goes before them: prefixes, and ends that are forced."""
+
+    eos: int
+    max_lengths: Sequence[int]
+    rules: tuple[TokenRule, ...] = ()
+    prefixes: ForcedPrefixes | None = None
+
+    def forbid(self, logits: Tensor, tokens: Tensor, sentences: Sequence[int]) -> None:
+        """As a `TokenRule` does; rules may leave a hypothesis no token at all."""
+        length = tokens.size(2)
+        forced = {} if self.prefixes is None else self.prefixes.allowed(length, sentences)
+        for position, sentence in enumerate(sentences):
+            if length >= self.max_lengths[sentence]:
+                forced[position] = self.eos
+        kept = {position: logits[position, :, token].clone() for position, token in forced.items()}
+        for rule in self.rules:
+            rule.forbid(logits, tokens, sentences)
+        for position, token in forced.items():
+            logits[position] = _FORBIDDEN
+            logits[position, :, token] = kept[position]

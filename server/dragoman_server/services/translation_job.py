@@ -1,0 +1,137 @@
+"""One request for translations being answered, in a thread of the queue."""
+
+import re
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from dragoman.v1 import translation_service_pb2 as pb
+from dragoman_models.errors import InvalidInputError
+from dragoman_server.config import Limits
+from dragoman_server.error_status import item_status, with_root
+from dragoman_server.model_protocols import TranslationModel
+from dragoman_server.model_version import ModelVersion
+from dragoman_server.services.hypotheses import fill_hypothesis
+from dragoman_server.services.model_selection import answered_by
+from dragoman_server.work_queue import CancelFlag
+
+if TYPE_CHECKING:
+    from dragoman_models.translation.translator import Hypothesis, TranslationOptions
+
+_OF_SOURCE = re.compile(r"(sources|prefixes)\[([0-9]+)\]")
+_FIELDS = {"sources": "text", "prefixes": "target_prefix"}  # the model's names, and the API's
+_FLOAT_BYTES = 4
+
+
+class TranslationJob:
+    """Translates the sources of a request; each bad one gets its own error."""
+
+    def __init__(
+        self,
+        version: ModelVersion,
+        request: pb.TranslateRequest,
+        options: "TranslationOptions",
+        limits: Limits,
+    ) -> None:
+        self._version = version
+        self._model: TranslationModel = version.model
+        self._request = request
+        self._options = options
+        self._limits = limits
+        self._errors: dict[int, InvalidInputError] = {}  # by index of the source
+        self._tokens: dict[int, tuple[str, ...]] = {}  # of the sources that are translated
+
+    def run(self, flag: CancelFlag) -> pb.TranslateResponse:
+        for index, source in enumerate(self._request.sources):
+            flag.check()
+            self._check(index, source)
+        answers = self._translate(flag)
+        flag.check()
+        response = pb.TranslateResponse(model=answered_by(self._version))
+        for index in range(len(self._request.sources)):
+            result = response.results.add()
+            if index in self._errors:
+                error = item_status(self._errors[index], f"sources[{index}]")
+                result.error.CopyFrom(error)
+            else:
+                self._fill(result.translation, self._tokens[index], answers[index])
+        return response
+
+    def _check(self, index: int, source: pb.TranslationSource) -> None:
+        most = self._limits.source_characters
+        long = "has {:,} characters; a text may have {:,}: divide it"
+        if not source.text.strip():
+            self._refuse(index, "is empty or blank; give some text")
+        elif len(source.text) > most:
+            self._refuse(index, long.format(len(source.text), most))
+        elif len(source.target_prefix) > most:
+            self._refuse(index, long.format(len(source.target_prefix), most), "target_prefix")
+        else:
+            tokens = self._model.source_tokens(source.text)
+            if len(tokens) <= 1:
+                self._refuse(index, "holds no characters that can be read; give some text")
+            elif self._alignment_bytes(len(tokens)) > self._limits.alignment_bytes:
+                self._refuse(index, self._too_long_to_align(len(tokens)))
+            else:
+                self._tokens[index] = tokens
+
+    def _translate(self, flag: CancelFlag) -> "dict[int, tuple[Hypothesis, ...]]":
+        """The hypotheses for each good source; those that the model itself refuses are left out."""
+        while self._tokens:
+            indices = list(self._tokens)
+            sources = [self._request.sources[index] for index in indices]
+            try:
+                found = self._model.translate(
+                    [source.text for source in sources],
+                    self._options,
+                    prefixes=[source.target_prefix for source in sources],
+                    cancelled=lambda _: flag.is_cancelled(),
+                )
+            except InvalidInputError as error:
+                self._refuse_named(error, indices)
+            else:
+                return dict(zip(indices, found, strict=True))
+        return {}
+
+    def _refuse_named(self, error: InvalidInputError, indices: Sequence[int]) -> None:
+        """Refuse the sources that the model's error names; raise what concerns the whole call."""
+        for violation in error.violations:
+            named = _OF_SOURCE.fullmatch(violation.field)
+            if named is None:
+                raise with_root(error, "options") from error
+            index = indices[int(named[2])]
+            self._refuse(index, violation.description, _FIELDS[named[1]])
+            self._tokens.pop(index, None)
+
+    def _refuse(self, index: int, description: str, field: str = "text") -> None:
+        self._errors[index] = InvalidInputError.single(field, description)
+
+    def _alignment_bytes(self, source_length: int) -> int:
+        """The most that the search keeps for the alignments of one text."""
+        if not self._options.return_alignments:
+            return 0
+        _, target_length = self._options.length_limits(source_length)
+        return source_length * (target_length + 1) * self._options.beam_width * _FLOAT_BYTES
+
+    def _too_long_to_align(self, source_length: int) -> str:
+        return (
+            f"has {source_length:,} tokens, whose alignments may take "
+            f"{self._alignment_bytes(source_length):,} bytes; this server keeps at most "
+            f"{self._limits.alignment_bytes:,}: divide the text, lower beam_width or max_length, "
+            "or leave return_alignments unset"
+        )
+
+    def _fill(
+        self,
+        message: pb.Translation,
+        source_tokens: tuple[str, ...],
+        hypotheses: "Sequence[Hypothesis]",
+    ) -> None:
+        message.source_token_count = len(source_tokens)
+        for found in hypotheses:
+            fill_hypothesis(
+                message.hypotheses.add(),
+                found,
+                source_tokens=source_tokens,
+                with_tokens=self._request.options.return_tokens,
+                with_alignment=self._request.options.return_alignments,
+            )
