@@ -42,7 +42,7 @@ class RunFigures:
 _CARD = """\
 # {name}: {source} to {target} translation
 
-A recurrent encoder-decoder with attention, {parameters:,} parameters, stored in 16 bits:
+A recurrent encoder-decoder with attention, {parameters:,} parameters, stored as `{encoding}`:
 {layers}-layer bidirectional {cell} encoder ({encoder_size} units a direction), {attention}
 attention, {cell} decoder ({decoder_size} units) with input feeding, output weights tied to the
 embeddings ({embedding_size}), a joint vocabulary of {vocabulary_size:,} subword pieces with byte
@@ -56,7 +56,7 @@ fallback.
 
 ## Measured
 
-sacreBLEU on detokenized text, with the 16-bit weights as shipped; signature
+sacreBLEU on detokenized text, with the weights rounded as shipped; signature
 `{signature}`.
 
 | set | beam 1 | beam 5 |
@@ -97,6 +97,7 @@ def translation_card(
     *,
     name: str,
     recipe: TranslationRecipe,
+    encoding: str,
     parameters: int,
     figures: RunFigures,
     data: TrainingData,
@@ -108,6 +109,7 @@ def translation_card(
         name=name,
         source=recipe.source_language,
         target=recipe.target_language,
+        encoding=encoding,
         parameters=parameters,
         layers=network.encoder_layers,
         cell=network.cell.upper(),

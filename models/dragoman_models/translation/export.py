@@ -1,4 +1,4 @@
-"""Makes a bundle of a finished training run, measured as it is shipped: with 16-bit weights."""
+"""Makes a bundle of a finished training run, measured as it is shipped: with rounded weights."""
 
 from __future__ import annotations
 
@@ -29,22 +29,24 @@ from dragoman_models.translation.entity_survival import (
 from dragoman_models.translation.network import TranslationNetwork
 from dragoman_models.translation.recipe import TranslationRecipe, read_recipe
 from dragoman_models.translation.translator import TranslationOptions, Translator
+from dragoman_models.weight_encoding import WeightEncoding, decode_weights, encode_weights
 
 _BEAM_WIDTHS = (1, 5)
 
 
 @dataclass(frozen=True, kw_only=True)
 class TrainedRun:
-    """What a run's folder holds, with its weights rounded to 16 bits."""
+    """What a run's folder holds, with its weights rounded as ``encoding`` stores them."""
 
     recipe: TranslationRecipe
-    weights: dict[str, torch.Tensor]
+    encoding: WeightEncoding
+    tensors: dict[str, torch.Tensor]
     tokenizer: SubwordTokenizer
     translator: Translator
     curve: list[dict[str, str]]
 
 
-def read_run(folder: Path, recipe: TranslationRecipe) -> TrainedRun:
+def read_run(folder: Path, recipe: TranslationRecipe, encoding: WeightEncoding) -> TrainedRun:
     """Reads the averaged weights, the tokenizer and the log that training left in ``folder``.
 
     Raises:
@@ -55,10 +57,10 @@ def read_run(folder: Path, recipe: TranslationRecipe) -> TrainedRun:
         averaged = load_file(folder / "averaged.safetensors")
         with (folder / "log.csv").open(newline="") as file:
             curve = list(csv.DictReader(file))
-        weights = {name: weight.half() for name, weight in averaged.items()}
+        tensors = encode_weights(averaged, encoding)
         sizes = {"vocabulary_size": tokenizer.vocabulary_size}
         network = TranslationNetwork(recipe.network.model_copy(update=sizes))
-        network.load_state_dict({name: weight.float() for name, weight in weights.items()})
+        network.load_state_dict(decode_weights(tensors))
     except (OSError, RuntimeError, safetensors.SafetensorError) as error:
         raise TrainingError(f"{folder} holds no finished run of this recipe: {error}") from error
     translator = Translator(
@@ -68,8 +70,9 @@ def read_run(folder: Path, recipe: TranslationRecipe) -> TrainedRun:
         target_language=recipe.target_language,
     )
     return TrainedRun(
-        recipe=recipe, weights=weights, tokenizer=tokenizer, translator=translator, curve=curve
-    )
+        recipe=recipe, encoding=encoding, tensors=tensors, tokenizer=tokenizer,
+        translator=translator, curve=curve,
+    )  # fmt: skip
 
 
 def bleu_by_beam_width(
@@ -127,6 +130,7 @@ def export(
         "target_languages": [recipe.target_language],
         "vocabulary_size": run.tokenizer.vocabulary_size,
         "parameter_count": parameters,
+        "weight_encoding": run.encoding.value,
         "network": network.config.model_dump(),
         "recipe": recipe.model_dump(mode="json", exclude={"train", "dev", "forbidden_names"}),
         "libraries": {
@@ -139,12 +143,12 @@ def export(
     write_bundle(
         out,
         config=config,
-        tensors=run.weights,
+        tensors=run.tensors,
         files={"tokenizer.model": run.tokenizer.model_bytes},
         metrics={"command": command, **figures.as_metrics()},
         card=translation_card(
-            name=name, recipe=recipe, parameters=parameters, figures=figures, data=data,
-            command=command,
+            name=name, recipe=recipe, encoding=run.encoding.value, parameters=parameters,
+            figures=figures, data=data, command=command,
         ),
     )  # fmt: skip
 
@@ -158,18 +162,21 @@ def main(
     data: Annotated[str, typer.Option(help="What it was trained on, for the card.")],
     data_license: Annotated[str, typer.Option(help="The data's licence, an SPDX name.")],
     attribution: Annotated[str, typer.Option(help="Whom the licence asks to name.")],
+    weights: Annotated[
+        WeightEncoding, typer.Option(help="How the weights are stored.")
+    ] = WeightEncoding.INT8_ROWS,
 ) -> None:
     """Measure a finished training run and write it as a bundle."""
     torch.set_num_threads(1)
     words = ["--run", f"runs/{run.name}", "--config", config.name, "--out"]
     words += [f"{out.absolute().parent.name}/{out.name}", "--test", test.name]
     words += ["--probes", probes.name, "--data", data, "--data-license", data_license]
-    words += ["--attribution", attribution]
+    words += ["--attribution", attribution, "--weights", weights.value]
     command = shlex.join(["python", "-m", "dragoman_models.translation.export", *words])
     try:
         if out.exists():
             raise BundleError(out, "already exists; a bundle never changes, write the next version")
-        trained = read_run(run, read_recipe(config))
+        trained = read_run(run, read_recipe(config), weights)
         figures = measure(trained, test=test, probes=probes)
         source = TrainingData(description=data, license=data_license, attribution=attribution)
         export(trained, out, figures=figures, data=source, command=command)

@@ -28,14 +28,14 @@ class TranslationFamily:
         from dragoman_models.translation.config import NetworkConfig
         from dragoman_models.translation.network import TranslationNetwork
         from dragoman_models.translation.translator import Translator
+        from dragoman_models.weight_encoding import decode_weights
 
         try:
             tokenizer = SubwordTokenizer(bundle.file("tokenizer.model"))
             config = NetworkConfig.model_validate(bundle.config.get("network"))
             network = TranslationNetwork(config)
-            weights = {name: weight.float() for name, weight in bundle.torch_tensors().items()}
-            network.load_state_dict(weights)
-        except (ValidationError, RuntimeError) as error:
+            network.load_state_dict(decode_weights(bundle.torch_tensors()))
+        except (ValidationError, RuntimeError, ValueError) as error:
             raise BundleError(bundle.path, f"is no translator: {error}") from error
         if tokenizer.vocabulary_size != config.vocabulary_size:
             raise BundleError(
