@@ -21,6 +21,7 @@ table; nothing else needs to know about gRPC.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 _LONGEST_QUOTE = 80
 
@@ -78,7 +79,7 @@ class NotFoundError(DragomanError):
         self.resource_name = resource_name
         self.description = description
 
-    def __reduce__(self) -> tuple[type["NotFoundError"], tuple[str, ...]]:
+    def __reduce__(self) -> tuple[type["NotFoundError"], tuple[Any, ...]]:
         return type(self), (self.resource_type, self.resource_name, self.description)
 
 
@@ -110,7 +111,7 @@ class UnknownWordError(NotFoundError):
         super().__init__("word", word, description)
         self.suggestions = tuple(suggestions)
 
-    def __reduce__(self) -> tuple[type["UnknownWordError"], tuple[str, str, tuple[str, ...]]]:
+    def __reduce__(self) -> tuple[type["UnknownWordError"], tuple[Any, ...]]:
         return type(self), (self.resource_name, self.description, self.suggestions)
 
 

@@ -68,6 +68,9 @@ class Limits(BaseModel):
         default=256 * 1024 * 1024, description="memory for the alignments of one text of Translate"
     )
     segments: Count = Field(default=100_000, description="segments of Score")
+    test_items: Count = Field(
+        default=100_000, description="items of all test sets of EvaluateWordVectors"
+    )
 
 
 class ServerSettings(BaseSettings):

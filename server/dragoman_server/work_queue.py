@@ -63,9 +63,7 @@ class WorkQueue:
         """Calls that a thread is at work on, also those whose callers have gone."""
         return len(self._running)
 
-    async def run(
-        self, work: Callable[[CancelFlag], Answer], *, admitted: bool = False
-    ) -> Answer:
+    async def run(self, work: Callable[[CancelFlag], Answer], *, admitted: bool = False) -> Answer:
         """What `work` returns or raises in a thread of the pool.
 
         Raises `OverloadedError` when the queue is full, unless the work is part of a call that was

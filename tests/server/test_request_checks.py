@@ -14,8 +14,6 @@ from dragoman.v1 import (
     model_service_pb2,
     translation_service_pb2,
 )
-from dragoman.v1.embedding_service_pb2 import WeightedWords
-from dragoman.v1.vector_pb2 import Vector
 from dragoman_models.errors import InvalidInputError, LimitExceededError
 from dragoman_server.request_checks import RejectedRequest, check_request, checked_deserializer
 
@@ -56,18 +54,6 @@ def test_marked_fields_and_values_of_translate(
         check_request(request)
 
 
-def test_a_marked_branch_of_a_oneof() -> None:
-    query = embedding_service_pb2.NearestQuery
-    request = Nearest(
-        queries=[
-            query(word="a"),
-            query(vector=Vector(values=[1.0])),
-            query(weighted_words=WeightedWords()),
-        ]
-    )
-    assert fields_refused(request) == ["queries[1].vector", "queries[2].weighted_words"]
-
-
 def test_unknown_numbers_of_a_repeated_enum() -> None:
     request = model_service_pb2.ListModelsRequest(states=[1, 99, 2, -1])  # type: ignore[list-item]
     assert fields_refused(request) == ["states[1]", "states[3]"]
@@ -84,7 +70,7 @@ def test_every_marked_field_of_every_request_is_refused_alone() -> None:
                     _set(request.options, field)
                     assert fields_refused(request) == [f"options.{field.name}"]
                     marked += 1
-    assert marked > 12
+    assert marked > 5
 
 
 def _set(message: Message, field: FieldDescriptor) -> None:

@@ -52,14 +52,14 @@ class EmbeddingService(embedding_service_pb2_grpc.EmbeddingServiceServicer):
         version = selected(self._repository, EMBEDDING_SERVICE, request.model)
         return await self._queue.run(lambda flag: word_answers.analogies(version, request, flag))
 
-    async def EmbedStream(  # type: ignore[override]
+    async def EmbedStream(
         self, request_iterator: AsyncIterator[pb.EmbedStreamRequest], context: object
     ) -> AsyncIterator[pb.EmbedStreamResponse]:
         answers = embed_stream(request_iterator, self._repository, self._queue, self._limits)
         async for answer in answers:
             yield answer
 
-    async def NearestStream(  # type: ignore[override]
+    async def NearestStream(
         self, request_iterator: AsyncIterator[pb.NearestStreamRequest], context: object
     ) -> AsyncIterator[pb.NearestStreamResponse]:
         answers = nearest_stream(request_iterator, self._repository, self._queue, self._limits)

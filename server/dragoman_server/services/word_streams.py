@@ -112,8 +112,9 @@ class _Stream:
         """What answers `batch`; raises `InvalidInputError`, with paths that start at the request,
         and what the selection of the model raises."""
         try:
-            if self._version is None:
-                self._begin(batch)
+            version = self._version
+            if version is None:
+                version = self._version = self._begin(batch)
             else:
                 self._go_on(batch)
             violations = self._kind.violations(batch)
@@ -121,13 +122,14 @@ class _Stream:
                 raise InvalidInputError(violations)
         except InvalidInputError as error:
             raise with_root(error, _BATCH) from error
-        return partial(self._answer, self._version, batch)
+        return partial(self._answer, version, batch)
 
-    def _begin(self, batch: Any) -> None:
-        self._version = selected(self._repository, EMBEDDING_SERVICE, batch.model)
+    def _begin(self, batch: Any) -> ModelVersion:
+        version = selected(self._repository, EMBEDDING_SERVICE, batch.model)
         self._settings = type(batch)()
         self._settings.CopyFrom(batch)
         self._settings.ClearField(self._kind.items)
+        return version
 
     def _go_on(self, batch: Any) -> None:
         text = "counts in the first request of a stream only; leave it unset in later ones"
