@@ -66,7 +66,7 @@ def similarity(
 
 
 def nearest(
-    word: Annotated[str | None, typer.Argument(metavar="[WORD]", show_default=False)] = None,
+    word: Annotated[str | None, typer.Argument(metavar="WORD", show_default=False)] = None,
     plus: Plus = None,
     minus: Minus = None,
     file: QueryFile = None,
