@@ -183,7 +183,7 @@ async def test_wrong_options_fail_the_call_by_name(
 
 async def test_a_wrong_query_fails_alone(server: RunningServer) -> None:
     nan, infinity = float("nan"), float("inf")
-    queries = {
+    queries: dict[str, list[Any]] = {
         "vector": [
             Vector(values=[1.0]), Vector(), Vector(values=[0.0] * 3),
             Vector(values=[1.0, nan, 0.0]), Vector(values=[-infinity, 1.0, 0.0]),
@@ -194,7 +194,7 @@ async def test_a_wrong_query_fails_alone(server: RunningServer) -> None:
             pb.WeightedWords(words=[pb.WeightedWord(word="cat", weight=w) for w in (1, -1)]),
         ],
     }  # fmt: skip
-    asked = [pb.NearestQuery(**{kind: one}) for kind in queries for one in queries[kind]]  # type: ignore[arg-type]
+    asked = [pb.NearestQuery(**{kind: one}) for kind in queries for one in queries[kind]]
     *wrong, good = await nearest(server, *asked, pb.NearestQuery(word="cat"))
     assert good.neighbors.neighbors[0].word == "cats"
     found = [fields_of(result.error)[0] for result in wrong]
@@ -224,8 +224,9 @@ async def test_unknown_words_come_with_the_closest_spellings(server: RunningServ
     similar = (await server.embedding.Similarity(compared)).results
     asked = pb.AnalogyRequest(questions=[pb.AnalogyQuestion(a="cat", b="dog", c=w) for w in words])
     answered = (await server.embedding.Analogy(asked)).results
-    for results in (embedded, searched, similar, answered):
-        errors = [result.error for result in results]  # type: ignore[attr-defined]
+    outcomes: tuple[Any, ...] = (embedded, searched, similar, answered)
+    for results in outcomes:
+        errors = [result.error for result in results]
         assert [error.code for error in errors] == [NOT_FOUND] * 4
         assert [suggestions_of(e) for e in errors] == [["cat", "cats"], ["dog"], [], []]
         assert "did you mean 'cat', 'cats'?" in errors[0].message

@@ -282,7 +282,8 @@ class WordVectors:
             text = f"is {options.min_score}; give a finite number"
             wrong.append(FieldViolation(field="min_score", description=text))
         if options.method is SearchMethod.APPROXIMATE and self.approximate is None:
-            text = "is APPROXIMATE, but the model has no index for it; use EXACT"
+            text = "is APPROXIMATE, but the model has no index, or faiss-cpu is not installed to "
+            text += "read it; use EXACT"
             wrong.append(FieldViolation(field="method", description=text))
         if wrong:
             raise InvalidInputError(wrong)
