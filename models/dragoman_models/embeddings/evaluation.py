@@ -20,13 +20,7 @@ from dragoman_models.embeddings.word_vectors import (
     WordSimilarity,
     WordVectors,
 )
-from dragoman_models.errors import (
-    DragomanError,
-    InvalidInputError,
-    TooFewKnownError,
-    UnknownWordError,
-    quoted,
-)
+from dragoman_models.errors import DragomanError, InvalidInputError, UnknownWordError, quoted
 
 # Few enough that by 3CosMul, too, a call takes no more than a few seconds.
 _QUESTIONS_PER_CALL = 128
@@ -171,7 +165,7 @@ def evaluate_similarities(
     lookup: WordLookup = WordLookup.CASE_FALLBACK,
     done: Callable[[int], None] | None = None,
 ) -> SimilarityEvaluation:
-    """Spearman's correlation over the covered pairs; raises `TooFewKnownError` below two.
+    """Spearman's correlation over the covered pairs; raises `InvalidInputError` below two.
 
     `done` is told how many more pairs are compared, and may raise to stop.
     """
@@ -187,10 +181,8 @@ def evaluate_similarities(
         if done is not None:
             done(len(batch))
     if len(covered) < 2:
-        raise TooFewKnownError(
-            "the judgements",
-            f"the model knows both words of {len(covered)} of the {len(judgements):,} pairs; a "
-            "correlation needs at least 2",
+        raise InvalidInputError.single(
+            "judgements", f"{len(covered)} pairs are covered; a correlation needs at least 2"
         )
     cosines, scores = np.array(covered, dtype=np.float64).T
     return SimilarityEvaluation(

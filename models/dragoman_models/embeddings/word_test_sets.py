@@ -125,7 +125,11 @@ def evaluate_test_sets(
 def _judged(
     vectors: WordVectors, one: JudgedPairs, options: WordTestSetOptions, done: Callable[[int], None]
 ) -> WordTestSetScore:
-    result = evaluate_similarities(vectors, one.pairs, lookup=options.lookup, done=done)
+    try:
+        result = evaluate_similarities(vectors, one.pairs, lookup=options.lookup, done=done)
+    except InvalidInputError as error:  # it has looked at the pairs, and found too few known
+        description = "; ".join(violation.description for violation in error.violations)
+        raise TooFewKnownError(one.name or "the test set", description) from error
     if math.isnan(result.spearman):
         raise InvalidInputError.single(
             "judged_pairs",
