@@ -235,3 +235,16 @@ async def test_an_error_of_the_callers_requests_cancels_and_leaves_the_server_we
         await all_of(server.embedding.EmbedStream(requests()))
     await wait_until(lambda: server.parts.admission.in_flight == 0)
     assert (await _embedded(server, "cat")).results[0].HasField("word_vector")
+
+
+async def test_a_stream_lasts_as_long_as_it_is_used(server_with: ServerFactory) -> None:
+    """Twelve answers, with pauses that are together longer than a call may take."""
+    async with server_with({"max_deadline_seconds": 2.0}) as server:
+        stream = server.embedding.EmbedStream()
+        for _ in range(12):
+            await asyncio.sleep(0.25)
+            await stream.write(embed("cat"))
+            assert (await stream.read()).batch.results[0].HasField("word_vector")
+        with pytest.raises(grpc.aio.AioRpcError, match="gave no answer for 2 s") as caught:
+            await stream.read()  # nothing was asked
+        assert caught.value.code() is Code.DEADLINE_EXCEEDED
