@@ -18,18 +18,23 @@ from dragoman.v1.embedding_service_pb2 import (
     NearestResponse,
     SimilarityResponse,
 )
-from dragoman.v1.evaluation_service_pb2 import EvaluationServiceScoreResponse
+from dragoman.v1.evaluation_service_pb2 import (
+    EvaluateWordVectorsResponse,
+    EvaluationServiceScoreResponse,
+)
 from dragoman.v1.model_service_pb2 import GetModelResponse, ListModelsResponse
 from dragoman.v1.translation_service_pb2 import ScoreTargetResponse, TranslateResponse
 from dragoman_client import requests, responses
 from dragoman_client.errors import DragomanClientError, ServerError
 from dragoman_client.options import (
+    AnalogyMethod,
     LengthNormalization,
     ScoringOptions,
     SearchOptions,
     TranslationOptions,
     WordLookup,
 )
+from dragoman_client.queries import Query, VectorQuery, WeightedWords
 from dragoman_client.requests import Model
 from dragoman_client.responses import ItemResult
 from dragoman_client.results import (
@@ -43,6 +48,11 @@ from dragoman_client.results import (
     Translation,
     TranslationScores,
     WordVector,
+)
+from dragoman_client.word_test_sets import (
+    EvaluationProgress,
+    WordTestSet,
+    WordVectorEvaluation,
 )
 
 Response = TypeVar("Response", bound=Message)
@@ -100,14 +110,15 @@ def similarity(
 
 
 def nearest(
-    words: str | Sequence[str], *, model: Model, options: SearchOptions | None
+    queries: Query | Sequence[Query], *, model: Model, options: SearchOptions | None
 ) -> Call[NearestResponse, OneOrMany[Neighbors]]:
-    many = [words] if isinstance(words, str) else words
+    single = isinstance(queries, str | VectorQuery | WeightedWords)
+    many: Sequence[Query] = [queries] if single else queries  # type: ignore[list-item, assignment]
     return Call(
         method="/dragoman.v1.EmbeddingService/Nearest",
         request=requests.nearest_request(many, model=model, options=options),
         response_type=NearestResponse,
-        read=_reader(responses.nearest_results, len(many), single=isinstance(words, str)),
+        read=_reader(responses.nearest_results, len(many), single=single),
     )
 
 
@@ -118,6 +129,7 @@ def analogy(
     *,
     model: Model,
     options: SearchOptions | None,
+    method: AnalogyMethod | None,
 ) -> Call[AnalogyResponse, OneOrMany[Neighbors]]:
     """One question, ``a``, ``b`` and ``c``; or many questions as ``a``."""
     if isinstance(a, str):
@@ -129,7 +141,7 @@ def analogy(
     single = isinstance(a, str)
     return Call(
         method="/dragoman.v1.EmbeddingService/Analogy",
-        request=requests.analogy_request(questions, model=model, options=options),
+        request=requests.analogy_request(questions, model=model, options=options, method=method),
         response_type=AnalogyResponse,
         read=_reader(responses.analogy_results, len(questions), single=single),
     )
@@ -180,6 +192,25 @@ def score(
         request=requests.score_request(hypotheses, references, options=options),
         response_type=EvaluationServiceScoreResponse,
         read=responses.translation_scores,
+    )
+
+
+def evaluate_word_vectors(
+    test_sets: Sequence[WordTestSet],
+    *,
+    model: Model,
+    lookup: WordLookup | None,
+    analogy_method: AnalogyMethod | None,
+    max_rank: int | None,
+) -> Call[EvaluateWordVectorsResponse, EvaluationProgress | WordVectorEvaluation | None]:
+    """A stream: the progress every now and then, and the evaluation last."""
+    return Call(
+        method="/dragoman.v1.EvaluationService/EvaluateWordVectors",
+        request=requests.evaluate_word_vectors_request(
+            test_sets, model=model, lookup=lookup, analogy_method=analogy_method, max_rank=max_rank
+        ),
+        response_type=EvaluateWordVectorsResponse,
+        read=responses.word_vector_event,
     )
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 DEFAULT_ADDRESS = "127.0.0.1:50051"
 DEFAULT_TIMEOUT = 30.0
+LONGEST_EVALUATION = 300.0  # seconds: the longest call that a server allows by default
 DEFAULT_MAX_ANSWER_BYTES = 256 * 1024 * 1024
 _HOST_AND_PORT = re.compile(r"([^\s/:\[\]]+|\[[0-9A-Fa-f:.]+(%\w+)?\]):(?P<port>\d{1,5})")
 _RESOLVER = re.compile(r"(unix|unix-abstract|dns|ipv4|ipv6|vsock|xds):.+")

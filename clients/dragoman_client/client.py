@@ -2,34 +2,45 @@
 
 from __future__ import annotations
 
+import math
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from contextlib import closing
 from types import TracebackType
 from typing import TypeVar, cast, overload
 
 import grpc
 from google.protobuf.message import Message
 
-from dragoman_client import calls
+from dragoman_client import batch_calls, calls, streams
+from dragoman_client.batch_calls import BatchCall
 from dragoman_client.calls import Call, OneOrMany
 from dragoman_client.channel import (
     DEFAULT_ADDRESS,
     DEFAULT_MAX_ANSWER_BYTES,
     DEFAULT_RETRIES,
     DEFAULT_TIMEOUT,
+    LONGEST_EVALUATION,
     Retries,
     channel_options,
     checked_address,
     checked_seconds,
 )
-from dragoman_client.errors import DeadlineExceededError, DragomanClientError, UnavailableError
+from dragoman_client.errors import (
+    DeadlineExceededError,
+    DragomanClientError,
+    ServerError,
+    UnavailableError,
+)
 from dragoman_client.options import (
+    AnalogyMethod,
     LengthNormalization,
     ScoringOptions,
     SearchOptions,
     TranslationOptions,
     WordLookup,
 )
+from dragoman_client.queries import Query
 from dragoman_client.requests import Model
 from dragoman_client.responses import ItemResult
 from dragoman_client.results import (
@@ -45,9 +56,15 @@ from dragoman_client.results import (
     WordVector,
 )
 from dragoman_client.status_errors import FailedCall, error_of_call, not_ready
+from dragoman_client.word_test_sets import (
+    EvaluationProgress,
+    WordTestSet,
+    WordVectorEvaluation,
+)
 
 Response = TypeVar("Response", bound=Message)
 Answer = TypeVar("Answer")
+Item = TypeVar("Item")
 
 _PAUSE_BEFORE_ASKING_AGAIN = 0.1  # seconds, where a server that starts was found and lost again
 
@@ -60,9 +77,9 @@ class Client:
     represented by its DragomanClientError, so that the rest is not lost; what concerns the call as
     a whole raises.
 
-    Every call has a deadline, and one that finds the server UNAVAILABLE is sent again, when the
-    server wants it (see ``Retries``). The ``model`` of a call is a name, a ``ModelVersion``, or
-    empty for the server's default.
+    Every call has a deadline (a stream only where one is given), and one that finds the server
+    UNAVAILABLE is sent again, when the server wants it (see ``Retries``). The ``model`` of a call
+    is a name, a ``ModelVersion``, or empty for the server's default.
     """
 
     def __init__(
@@ -181,7 +198,7 @@ class Client:
     @overload
     def nearest(  # type: ignore[overload-overlap]
         self,
-        words: str,
+        queries: Query,
         *,
         model: Model = "",
         options: SearchOptions | None = None,
@@ -191,7 +208,7 @@ class Client:
     @overload
     def nearest(
         self,
-        words: Sequence[str],
+        queries: Sequence[Query],
         *,
         model: Model = "",
         options: SearchOptions | None = None,
@@ -200,14 +217,14 @@ class Client:
 
     def nearest(
         self,
-        words: str | Sequence[str],
+        queries: Query | Sequence[Query],
         *,
         model: Model = "",
         options: SearchOptions | None = None,
         timeout: float | None = None,
     ) -> OneOrMany[Neighbors]:
-        """The words nearest to a word, or to each of many."""
-        call = calls.nearest(words, model=model, options=options)
+        """The words nearest to a word, a vector or a weighted sum of words, or to each of many."""
+        call = calls.nearest(queries, model=model, options=options)
         return self._run(call, timeout)
 
     @overload
@@ -220,6 +237,7 @@ class Client:
         *,
         model: Model = "",
         options: SearchOptions | None = None,
+        method: AnalogyMethod | None = None,
         timeout: float | None = None,
     ) -> Neighbors: ...
 
@@ -231,6 +249,7 @@ class Client:
         *,
         model: Model = "",
         options: SearchOptions | None = None,
+        method: AnalogyMethod | None = None,
         timeout: float | None = None,
     ) -> list[ItemResult[Neighbors]]: ...
 
@@ -243,11 +262,89 @@ class Client:
         *,
         model: Model = "",
         options: SearchOptions | None = None,
+        method: AnalogyMethod | None = None,
         timeout: float | None = None,
     ) -> OneOrMany[Neighbors]:
-        """Completes "a is to b as c is to ...", or each of many such questions."""
-        call = calls.analogy(a, b, c, model=model, options=options)
+        """Completes "a is to b as c is to ...", or each of many such questions.
+
+        ``method`` is how a candidate is scored; THREE_COS_ADD unless it says otherwise.
+        """
+        call = calls.analogy(a, b, c, model=model, options=options, method=method)
         return self._run(call, timeout)
+
+    def embed_stream(
+        self,
+        words: Iterable[str],
+        *,
+        model: Model = "",
+        lookup: WordLookup | None = None,
+        normalize: bool = False,
+        batch_size: int | None = None,
+        timeout: float | None = None,
+    ) -> Iterator[ItemResult[WordVector]]:
+        """The vectors of any number of words, in order and in constant memory.
+
+        Words are read as answers are taken, ``batch_size`` at a time (256 by default), and two
+        batches ahead. A word that failed is represented by its error. What the words' own
+        iterator raises ends the call. One model version answers all of them.
+
+        Args:
+            timeout: seconds that the whole stream may take. Without it, the server ends one that
+                gave no answer for long, 300 s by default.
+        Raises:
+            DragomanClientError: the stream failed as a whole; what came before it stands.
+        """
+        call = batch_calls.embed_stream(
+            model=model, lookup=lookup, normalize=normalize, batch_size=batch_size
+        )
+        return self._stream(call, words, timeout)
+
+    def nearest_stream(
+        self,
+        queries: Iterable[Query],
+        *,
+        model: Model = "",
+        options: SearchOptions | None = None,
+        batch_size: int | None = None,
+        timeout: float | None = None,
+    ) -> Iterator[ItemResult[Neighbors]]:
+        """The words nearest to any number of queries, in order and in constant memory.
+
+        ``batch_size`` is 64 by default. What is said of ``embed_stream`` holds here too.
+        """
+        call = batch_calls.nearest_stream(model=model, options=options, batch_size=batch_size)
+        return self._stream(call, queries, timeout)
+
+    def evaluate_word_vectors(
+        self,
+        test_sets: Sequence[WordTestSet],
+        *,
+        model: Model = "",
+        lookup: WordLookup | None = None,
+        analogy_method: AnalogyMethod | None = None,
+        max_rank: int | None = None,
+        on_progress: Callable[[EvaluationProgress], None] = lambda _: None,
+        timeout: float = LONGEST_EVALUATION,
+    ) -> WordVectorEvaluation:
+        """Measures word vectors on sets of judged pairs and of analogies.
+
+        Args:
+            max_rank: looks for the answers of analogies only among this many most frequent words.
+            on_progress: called every now and then; what it raises ends the evaluation.
+        Raises:
+            DragomanClientError: the evaluation failed as a whole. The error of one set stands in
+                its place among the results.
+        """
+        call = calls.evaluate_word_vectors(
+            test_sets, model=model, lookup=lookup, analogy_method=analogy_method, max_rank=max_rank
+        )
+        with closing(self._events(call, timeout)) as events:
+            for event in events:
+                if isinstance(event, EvaluationProgress):
+                    on_progress(event)
+                elif event is not None:
+                    return event
+        raise ServerError("the server ended the evaluation without a result")
 
     # --- translation ---
 
@@ -386,6 +483,35 @@ class Client:
             stream.cancel()
 
     # --- what all calls share ---
+
+    def _stream(
+        self, call: BatchCall[Item, Response, Answer], items: Iterable[Item], timeout: float | None
+    ) -> Iterator[ItemResult[Answer]]:
+        seconds = None if timeout is None else checked_seconds(timeout)
+        return streams.answers(
+            self._channel,
+            call,
+            items,
+            timeout=seconds,
+            error_of=lambda error: self._error(error, seconds or math.inf),
+        )
+
+    def _events(
+        self, call: Call[Response, Answer], timeout: float
+    ) -> Generator[Answer, None, None]:
+        """The events of a call that answers with a stream; cancels it where they are not wanted."""
+        stream = self._channel.unary_stream(
+            call.method,
+            request_serializer=type(call.request).SerializeToString,
+            response_deserializer=call.response_type.FromString,
+        )(call.request, timeout=checked_seconds(timeout))
+        try:
+            for response in stream:
+                yield call.read(response)
+        except grpc.RpcError as error:
+            raise self._error(error, timeout) from None
+        finally:
+            stream.cancel()
 
     def _run(self, call: Call[Response, Answer], timeout: float | None) -> Answer:
         seconds = self.timeout if timeout is None else checked_seconds(timeout)

@@ -5,8 +5,9 @@ find the call by in the server's log. The message says what is wrong and what to
 
     DragomanClientError
     ├── InvalidRequestError        a field of the request is wrong: ``violations`` names it
-    ├── NotFoundError              no such model, version or word: ``resource_name``
+    ├── NotFoundError              no such model, version or word: ``resource_name``, suggestions
     ├── ModelNotLoadedError        the server has the model, but has not loaded it
+    ├── TooFewKnownError           the model knows too few items of a test set to give a figure
     ├── UnavailableError           the server is full, stopping, or loading: ``retry_after`` seconds
     │   └── ServerUnreachableError no server answers at the address
     ├── QuotaExceededError         a message is too large, or a quota is used up: ``violations``
@@ -86,7 +87,10 @@ class InvalidRequestError(DragomanClientError):
 
 
 class NotFoundError(DragomanClientError):
-    """What was named does not exist: ``resource_type`` is "model" or "word"."""
+    """What was named does not exist: ``resource_type`` is "model" or "word".
+
+    ``suggestions`` are words of the model that are spelt like one it does not know.
+    """
 
     def __init__(
         self,
@@ -94,12 +98,18 @@ class NotFoundError(DragomanClientError):
         *,
         resource_type: str = "",
         resource_name: str = "",
+        suggestions: Sequence[str] = (),
         code: grpc.StatusCode = grpc.StatusCode.NOT_FOUND,
         request_id: str = "",
     ) -> None:
         super().__init__(message, code=code, request_id=request_id)
         self.resource_type = resource_type
         self.resource_name = resource_name
+        self.suggestions = tuple(suggestions)
+
+
+class TooFewKnownError(DragomanClientError):
+    """The model knows too few of the items of a test set to give a figure."""
 
 
 class ModelNotLoadedError(DragomanClientError):

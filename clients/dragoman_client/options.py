@@ -6,6 +6,7 @@ None always means the server's default, which the documentation names.
 from __future__ import annotations
 
 import enum
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 # The value of each member, in capitals, is what the API's enum calls it.
@@ -18,6 +19,24 @@ class WordLookup(enum.Enum):
     """As it is written; if that is missing, in another case. The answer says which."""
     EXACT = "exact"
     """Only as it is written."""
+
+
+class SearchMethod(enum.Enum):
+    """Whether the nearest words must be exactly right."""
+
+    EXACT = "exact"
+    """Compares with every word."""
+    APPROXIMATE = "approximate"
+    """By the index in the model's bundle: faster, and may miss a neighbour."""
+
+
+class AnalogyMethod(enum.Enum):
+    """How a candidate d is scored for a : b :: c : d (Levy and Goldberg 2014)."""
+
+    THREE_COS_ADD = "three_cos_add"
+    """cos(d, b - a + c)"""
+    THREE_COS_MUL = "three_cos_mul"
+    """cos'(d, b) cos'(d, c) / (cos'(d, a) + 0.001), where cos' = (cos + 1) / 2"""
 
 
 class LengthNormalization(enum.Enum):
@@ -103,11 +122,21 @@ class SearchOptions:
         k: words for each query, 1 to 1,000. Default 10.
         lookup: how the words of a query are found. Default CASE_FALLBACK.
         include_query_words: lets the words of a query be among its answers.
+        excluded_words: words that are not to be answered, at most 10,000; those that the model
+            does not know have no effect.
+        max_rank: searches only this many most frequent words. Default: all.
+        min_score: answers only words with at least this score. Default: all.
+        method: APPROXIMATE is for models with an index, and is answered exactly where the filters
+            leave few candidates; ``Neighbors.method`` says how it was done. Default EXACT.
     """
 
     k: int | None = None
     lookup: WordLookup | None = None
     include_query_words: bool = False
+    excluded_words: Sequence[str] = ()
+    max_rank: int | None = None
+    min_score: float | None = None
+    method: SearchMethod | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -13,6 +13,7 @@ from typing import Protocol, TypeVar
 from google.protobuf.message import Message
 
 from dragoman.v1 import decoding_pb2
+from dragoman.v1.embedding_service_pb2 import AnalogyMethod as AnalogyMethodMessage
 from dragoman.v1.embedding_service_pb2 import (
     AnalogyQuestion,
     AnalogyRequest,
@@ -22,10 +23,16 @@ from dragoman.v1.embedding_service_pb2 import (
     SimilarityRequest,
     WordPair,
 )
+from dragoman.v1.embedding_service_pb2 import SearchMethod as SearchMethodMessage
 from dragoman.v1.embedding_service_pb2 import SearchOptions as SearchOptionsMessage
 from dragoman.v1.embedding_service_pb2 import WordLookup as WordLookupMessage
 from dragoman.v1.evaluation_service_pb2 import BleuTokenizer as BleuTokenizerMessage
-from dragoman.v1.evaluation_service_pb2 import EvaluationServiceScoreRequest, ScoredSegment
+from dragoman.v1.evaluation_service_pb2 import (
+    EvaluateWordVectorsRequest,
+    EvaluationServiceScoreRequest,
+    ScoredSegment,
+    WordVectorTestSet,
+)
 from dragoman.v1.evaluation_service_pb2 import ScoringOptions as ScoringOptionsMessage
 from dragoman.v1.evaluation_service_pb2 import TranslationMetric as TranslationMetricMessage
 from dragoman.v1.model_pb2 import ModelSelector
@@ -40,13 +47,16 @@ from dragoman.v1.translation_service_pb2 import (
 from dragoman.v1.translation_service_pb2 import TranslationOptions as TranslationOptionsMessage
 from dragoman_client.errors import InvalidRequestError
 from dragoman_client.options import (
+    AnalogyMethod,
     LengthNormalization,
     ScoringOptions,
     SearchOptions,
     TranslationOptions,
     WordLookup,
 )
+from dragoman_client.queries import Query, VectorQuery
 from dragoman_client.results import ModelState, ModelVersion
+from dragoman_client.word_test_sets import JudgedPairs, WordTestSet
 
 _Number = TypeVar("_Number", covariant=True)
 
@@ -62,12 +72,17 @@ Model = str | ModelVersion
 def embed_request(
     words: Sequence[str], *, model: Model, lookup: WordLookup | None, normalize: bool
 ) -> EmbedRequest:
-    request = EmbedRequest(model=_selector(model), normalize=normalize)
-    for i, word in enumerate(words):
-        request.words.append(_text(word, f"words[{i}]"))
+    request = embed_words(words)
+    request.model.CopyFrom(_selector(model))
+    request.normalize = normalize
     if lookup is not None:
         request.lookup = _number(WordLookupMessage, "WORD_LOOKUP", lookup)
     return request
+
+
+def embed_words(words: Sequence[str]) -> EmbedRequest:
+    """A batch of a stream that has begun."""
+    return EmbedRequest(words=[_text(word, f"words[{i}]") for i, word in enumerate(words)])
 
 
 def similarity_request(
@@ -85,18 +100,48 @@ def similarity_request(
 
 
 def nearest_request(
-    words: Sequence[str], *, model: Model, options: SearchOptions | None
+    queries: Sequence[Query], *, model: Model, options: SearchOptions | None
 ) -> NearestRequest:
-    request = NearestRequest(model=_selector(model), options=_search_options(options))
-    for i, word in enumerate(words):
-        request.queries.append(NearestQuery(word=_text(word, f"queries[{i}].word")))
+    request = nearest_queries(queries)
+    request.model.CopyFrom(_selector(model))
+    if options is not None:
+        request.options.CopyFrom(_search_options(options))
     return request
 
 
+def nearest_queries(queries: Sequence[Query]) -> NearestRequest:
+    """A batch of a stream that has begun."""
+    messages = [_nearest_query(query, f"queries[{i}]") for i, query in enumerate(queries)]
+    return NearestRequest(queries=messages)
+
+
+def _nearest_query(query: Query, path: str) -> NearestQuery:
+    if isinstance(query, str):
+        return NearestQuery(word=_text(query, f"{path}.word"))
+    message = NearestQuery()
+    if isinstance(query, VectorQuery):
+        message.vector.SetInParent()  # also where it has no components, which the server refuses
+        message.vector.values.extend(query.values)
+        return message
+    message.weighted_words.SetInParent()
+    for i, (word, weight) in enumerate(query.terms):
+        word = _text(word, f"{path}.weighted_words.words[{i}].word")
+        message.weighted_words.words.add(word=word, weight=weight)
+    return message
+
+
 def analogy_request(
-    questions: Sequence[tuple[str, str, str]], *, model: Model, options: SearchOptions | None
+    questions: Sequence[tuple[str, str, str]],
+    *,
+    model: Model,
+    options: SearchOptions | None,
+    method: AnalogyMethod | None,
 ) -> AnalogyRequest:
-    request = AnalogyRequest(model=_selector(model), options=_search_options(options))
+    request = AnalogyRequest(model=_selector(model))
+    if options is not None:
+        request.options.CopyFrom(_search_options(options))
+    if method is not None:
+        request.method = _number(AnalogyMethodMessage, "ANALOGY_METHOD", method)
     for i, (a, b, c) in enumerate(questions):
         path = f"questions[{i}]"
         question = AnalogyQuestion(
@@ -166,6 +211,45 @@ def score_request(
     return request
 
 
+def evaluate_word_vectors_request(
+    test_sets: Sequence[WordTestSet],
+    *,
+    model: Model,
+    lookup: WordLookup | None,
+    analogy_method: AnalogyMethod | None,
+    max_rank: int | None,
+) -> EvaluateWordVectorsRequest:
+    request = EvaluateWordVectorsRequest(model=_selector(model))
+    for i, test_set in enumerate(test_sets):
+        request.test_sets.append(_test_set(test_set, f"test_sets[{i}]"))
+    if lookup is not None:
+        request.lookup = _number(WordLookupMessage, "WORD_LOOKUP", lookup)
+    if analogy_method is not None:
+        request.analogy_method = _number(AnalogyMethodMessage, "ANALOGY_METHOD", analogy_method)
+    _set(request, "max_rank", max_rank, "max_rank")
+    return request
+
+
+def _test_set(test_set: WordTestSet, path: str) -> WordVectorTestSet:
+    message = WordVectorTestSet(name=_text(test_set.name, f"{path}.name"))
+    if isinstance(test_set, JudgedPairs):
+        message.judged_pairs.SetInParent()
+        for i, (first, second, judgement) in enumerate(test_set.pairs):
+            at = f"{path}.judged_pairs.pairs[{i}]"
+            message.judged_pairs.pairs.add(
+                first=_text(first, f"{at}.first"),
+                second=_text(second, f"{at}.second"),
+                judgement=judgement,
+            )
+        return message
+    message.solved_analogies.SetInParent()
+    for i, words in enumerate(test_set.analogies):
+        at = f"{path}.solved_analogies.analogies[{i}]"
+        a, b, c, d = (_text(word, f"{at}.{n}") for n, word in zip("abcd", words, strict=True))
+        message.solved_analogies.analogies.add(a=a, b=b, c=c, d=d)
+    return message
+
+
 def list_models_request(
     *, family: str, states: Sequence[ModelState], page_size: int, page_token: str
 ) -> ListModelsRequest:
@@ -187,13 +271,16 @@ def _selector(model: Model) -> ModelSelector:
     return selector
 
 
-def _search_options(options: SearchOptions | None) -> SearchOptionsMessage | None:
-    if options is None:
-        return None
+def _search_options(options: SearchOptions) -> SearchOptionsMessage:
     message = SearchOptionsMessage(include_query_words=options.include_query_words)
-    _set(message, "k", options.k, "options.k")
+    for name in ("k", "max_rank", "min_score"):
+        _set(message, name, getattr(options, name), f"options.{name}")
+    for i, word in enumerate(options.excluded_words):
+        message.excluded_words.append(_text(word, f"options.excluded_words[{i}]"))
     if options.lookup is not None:
         message.lookup = _number(WordLookupMessage, "WORD_LOOKUP", options.lookup)
+    if options.method is not None:
+        message.method = _number(SearchMethodMessage, "SEARCH_METHOD", options.method)
     return message
 
 

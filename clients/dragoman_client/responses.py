@@ -15,13 +15,18 @@ from dragoman.v1.embedding_service_pb2 import (
     NearestResponse,
     SimilarityResponse,
 )
-from dragoman.v1.evaluation_service_pb2 import EvaluationServiceScoreResponse
+from dragoman.v1.evaluation_service_pb2 import (
+    EvaluateWordVectorsResponse,
+    EvaluationServiceScoreResponse,
+    WordVectorTestSetResult,
+)
 from dragoman.v1.evaluation_service_pb2 import TranslationScores as TranslationScoresMessage
 from dragoman.v1.model_service_pb2 import GetModelResponse, ListModelsResponse
 from dragoman.v1.translation_service_pb2 import Alignment as AlignmentMessage
 from dragoman.v1.translation_service_pb2 import Hypothesis as HypothesisMessage
 from dragoman.v1.translation_service_pb2 import ScoreTargetResponse, TranslateResponse
 from dragoman_client.errors import DragomanClientError, ServerError
+from dragoman_client.options import SearchMethod
 from dragoman_client.results import (
     Alignment,
     FinishReason,
@@ -42,6 +47,16 @@ from dragoman_client.results import (
     WordVector,
 )
 from dragoman_client.status_errors import error_of_status
+from dragoman_client.word_test_sets import (
+    EvaluationProgress,
+    WordVectorEvaluation,
+    WordVectorScore,
+)
+
+_SEARCH_METHODS = {
+    embedding_service_pb2.SEARCH_METHOD_EXACT: SearchMethod.EXACT,
+    embedding_service_pb2.SEARCH_METHOD_APPROXIMATE: SearchMethod.APPROXIMATE,
+}
 
 Answer = TypeVar("Answer")
 ItemResult: TypeAlias = Answer | DragomanClientError
@@ -124,6 +139,34 @@ def translation_scores(response: EvaluationServiceScoreResponse) -> TranslationS
     )
 
 
+def word_vector_event(
+    response: EvaluateWordVectorsResponse,
+) -> EvaluationProgress | WordVectorEvaluation | None:
+    """None for an event that only newer servers send."""
+    if response.HasField("progress"):
+        progress = response.progress
+        return EvaluationProgress(completed=progress.completed_count, total=progress.total_count)
+    if not response.HasField("evaluation"):
+        return None
+    return WordVectorEvaluation(
+        model=_model_version(response.evaluation.model),
+        results=tuple(map(_word_vector_score, response.evaluation.results)),
+    )
+
+
+def _word_vector_score(result: WordVectorTestSetResult) -> ItemResult[WordVectorScore]:
+    if not result.HasField("score"):
+        return _item_error(result)
+    score = result.score
+    return WordVectorScore(
+        name=score.name,
+        item_count=score.item_count,
+        covered_count=score.covered_count,
+        spearman=score.spearman if score.HasField("spearman") else None,
+        accuracy=score.accuracy if score.HasField("accuracy") else None,
+    )
+
+
 def model_page(response: ListModelsResponse) -> ModelPage:
     return ModelPage(
         models=tuple(_model_info(model) for model in response.models),
@@ -168,6 +211,7 @@ def _neighbors(message: embedding_service_pb2.Neighbors, model: ModelVersion) ->
         ),
         query_words=tuple(_resolved_word(word) for word in message.query_words),
         model=model,
+        method=_SEARCH_METHODS.get(message.method),
     )
 
 

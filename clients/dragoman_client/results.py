@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
+from dragoman_client.options import SearchMethod
+
 # The value of each member, in capitals, is what the API's enum calls it. A value that only a newer
 # server knows is read as UNKNOWN.
 
@@ -103,12 +105,14 @@ class Neighbor:
 class Neighbors:
     """The words nearest to a query, or that complete an analogy, best first.
 
-    ``query_words`` are the entries that were found for the words of the query.
+    ``query_words`` are the entries that were found for the words of the query; ``method`` is how
+    it was searched, None where only a newer client knows it.
     """
 
     neighbors: tuple[Neighbor, ...]
     query_words: tuple[ResolvedWord, ...]
     model: ModelVersion
+    method: SearchMethod | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

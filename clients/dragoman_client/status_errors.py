@@ -9,6 +9,7 @@ from typing import Protocol
 import grpc
 from google.rpc import error_details_pb2, status_pb2
 
+from dragoman.v1 import embedding_service_pb2
 from dragoman_client.errors import (
     CallCancelledError,
     DeadlineExceededError,
@@ -23,6 +24,7 @@ from dragoman_client.errors import (
     QuotaViolation,
     ServerError,
     ServerUnreachableError,
+    TooFewKnownError,
     UnauthenticatedError,
     UnavailableError,
 )
@@ -51,6 +53,12 @@ class _Details:
     quota: error_details_pb2.QuotaFailure = field(default_factory=error_details_pb2.QuotaFailure)
     retry: error_details_pb2.RetryInfo = field(default_factory=error_details_pb2.RetryInfo)
     request: error_details_pb2.RequestInfo = field(default_factory=error_details_pb2.RequestInfo)
+    precondition: error_details_pb2.PreconditionFailure = field(
+        default_factory=error_details_pb2.PreconditionFailure
+    )
+    spelling: embedding_service_pb2.SpellingSuggestions = field(
+        default_factory=embedding_service_pb2.SpellingSuggestions
+    )
 
     @classmethod
     def of(cls, status: status_pb2.Status) -> _Details:
@@ -147,9 +155,16 @@ def _not_found(message: str, code: grpc.StatusCode, details: _Details) -> Dragom
         message,
         resource_type=details.resource.resource_type,
         resource_name=details.resource.resource_name,
+        suggestions=details.spelling.suggestions,
         code=code,
         request_id=details.request.request_id,
     )
+
+
+def _precondition(message: str, code: grpc.StatusCode, details: _Details) -> DragomanClientError:
+    kinds = {violation.type for violation in details.precondition.violations}
+    error = TooFewKnownError if "TOO_FEW_KNOWN" in kinds else ModelNotLoadedError
+    return error(message, code=code, request_id=details.request.request_id)
 
 
 def _unavailable(message: str, code: grpc.StatusCode, details: _Details) -> DragomanClientError:
@@ -189,7 +204,7 @@ _BUILDERS: dict[grpc.StatusCode, _Builder] = {
     grpc.StatusCode.INVALID_ARGUMENT: _invalid,
     grpc.StatusCode.OUT_OF_RANGE: _invalid,
     grpc.StatusCode.NOT_FOUND: _not_found,
-    grpc.StatusCode.FAILED_PRECONDITION: _plain(ModelNotLoadedError),
+    grpc.StatusCode.FAILED_PRECONDITION: _precondition,
     grpc.StatusCode.UNAVAILABLE: _unavailable,
     grpc.StatusCode.RESOURCE_EXHAUSTED: _quota_exceeded,
     grpc.StatusCode.DEADLINE_EXCEEDED: _plain(DeadlineExceededError),

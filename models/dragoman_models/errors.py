@@ -8,6 +8,7 @@ table; nothing else needs to know about gRPC.
     ├── NotFoundError          the thing that was named does not exist
     │   ├── ModelNotFoundError
     │   └── UnknownWordError
+    ├── TooFewKnownError       the model knows too few of the items to give a figure
     ├── ModelNotLoadedError    the model is known, but not loaded
     ├── ModelLoadingError      the model is being loaded: try again shortly
     ├── OverloadedError        the queue is full or the server is stopping: try again later
@@ -20,6 +21,7 @@ table; nothing else needs to know about gRPC.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 _LONGEST_QUOTE = 80
 
@@ -77,7 +79,7 @@ class NotFoundError(DragomanError):
         self.resource_name = resource_name
         self.description = description
 
-    def __reduce__(self) -> tuple[type["NotFoundError"], tuple[str, ...]]:
+    def __reduce__(self) -> tuple[type["NotFoundError"], tuple[Any, ...]]:
         return type(self), (self.resource_type, self.resource_name, self.description)
 
 
@@ -94,15 +96,35 @@ class ModelNotFoundError(NotFoundError):
 
 
 class UnknownWordError(NotFoundError):
-    """The word is not in the model's vocabulary, and the answer needs it."""
+    """The word is not in the model's vocabulary, and the answer needs it.
 
-    def __init__(self, word: str, description: str | None = None) -> None:
-        super().__init__(
-            "word", word, description or f"the word {quoted(word)} is not in the vocabulary"
-        )
+    `suggestions` are entries that are spelt alike, where anybody has looked for them.
+    """
 
-    def __reduce__(self) -> tuple[type["UnknownWordError"], tuple[str, ...]]:
-        return type(self), (self.resource_name, self.description)
+    def __init__(
+        self, word: str, description: str | None = None, suggestions: Sequence[str] = ()
+    ) -> None:
+        if description is None:
+            description = f"the word {quoted(word)} is not in the vocabulary"
+            if suggestions:
+                description += f"; did you mean {', '.join(map(quoted, suggestions))}?"
+        super().__init__("word", word, description)
+        self.suggestions = tuple(suggestions)
+
+    def __reduce__(self) -> tuple[type["UnknownWordError"], tuple[Any, ...]]:
+        return type(self), (self.resource_name, self.description, self.suggestions)
+
+
+class TooFewKnownError(DragomanError):
+    """The model knows too few of the items of `subject` (a test set) to give a figure."""
+
+    def __init__(self, subject: str, description: str) -> None:
+        super().__init__(f"{subject}: {description}")
+        self.subject = subject
+        self.description = description
+
+    def __reduce__(self) -> tuple[type["TooFewKnownError"], tuple[str, str]]:
+        return type(self), (self.subject, self.description)
 
 
 class ModelNotLoadedError(DragomanError):

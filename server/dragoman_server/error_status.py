@@ -16,6 +16,7 @@ from google.protobuf.duration_pb2 import Duration
 from google.protobuf.message import Message
 from google.rpc import error_details_pb2, status_pb2
 
+from dragoman.v1 import embedding_service_pb2
 from dragoman_models.errors import (
     DragomanError,
     FieldViolation,
@@ -25,6 +26,8 @@ from dragoman_models.errors import (
     ModelNotLoadedError,
     NotFoundError,
     OverloadedError,
+    TooFewKnownError,
+    UnknownWordError,
     WorkCancelledError,
 )
 from dragoman_server.errors import DeadlinePassedError, NotServedError
@@ -82,6 +85,27 @@ def _resource_info(error: NotFoundError) -> Sequence[Message]:
     ]
 
 
+def _unknown_word(error: UnknownWordError) -> Sequence[Message]:
+    details = [*_resource_info(error)]
+    if error.suggestions:
+        details.append(
+            embedding_service_pb2.SpellingSuggestions(
+                word=shortened(error.resource_name, _LONGEST_NAME),
+                suggestions=[shortened(word, _LONGEST_NAME) for word in error.suggestions],
+            )
+        )
+    return details
+
+
+def _too_few_known(error: TooFewKnownError) -> Sequence[Message]:
+    violation = error_details_pb2.PreconditionFailure.Violation(
+        type="TOO_FEW_KNOWN",
+        subject=shortened(error.subject, _LONGEST_NAME),
+        description=shortened(error.description, _LONGEST_DESCRIPTION),
+    )
+    return [error_details_pb2.PreconditionFailure(violations=[violation])]
+
+
 def _not_loaded(error: ModelNotLoadedError) -> Sequence[Message]:
     return [
         error_details_pb2.PreconditionFailure(
@@ -121,7 +145,13 @@ def _quota_failure(error: LimitExceededError) -> Sequence[Message]:
 # The first row whose class fits is taken. What no row fits is INTERNAL.
 _TABLE: tuple[_Row, ...] = (
     _Row(error=InvalidInputError, code=grpc.StatusCode.INVALID_ARGUMENT, details=_bad_request),
+    _Row(error=UnknownWordError, code=grpc.StatusCode.NOT_FOUND, details=_unknown_word),
     _Row(error=NotFoundError, code=grpc.StatusCode.NOT_FOUND, details=_resource_info),
+    _Row(
+        error=TooFewKnownError,
+        code=grpc.StatusCode.FAILED_PRECONDITION,
+        details=_too_few_known,
+    ),
     _Row(
         error=ModelNotLoadedError,
         code=grpc.StatusCode.FAILED_PRECONDITION,

@@ -91,7 +91,9 @@ def build_server(settings: ServerSettings, repository: ModelRepository) -> Serve
     translation_service_pb2_grpc.add_TranslationServiceServicer_to_server(
         TranslationService(repository, models, limits), server
     )
-    evaluation = EvaluationService(scoring_process, scoring, limits)
+    evaluation = EvaluationService(
+        scoring_process, scoring, limits, repository=repository, models=models
+    )
     evaluation_service_pb2_grpc.add_EvaluationServiceServicer_to_server(evaluation, server)
     model_service_pb2_grpc.add_ModelServiceServicer_to_server(ModelService(repository), server)
     _add_unserved_services(server)

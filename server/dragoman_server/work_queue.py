@@ -63,13 +63,14 @@ class WorkQueue:
         """Calls that a thread is at work on, also those whose callers have gone."""
         return len(self._running)
 
-    async def run(self, work: Callable[[CancelFlag], Answer]) -> Answer:
+    async def run(self, work: Callable[[CancelFlag], Answer], *, admitted: bool = False) -> Answer:
         """What `work` returns or raises in a thread of the pool.
 
-        Raises `OverloadedError` when the queue is full. When the calling task is cancelled, the
-        work's flag is raised, and its thread is free for others only once the work has ended.
+        Raises `OverloadedError` when the queue is full, unless the work is part of a call that was
+        `admitted` before: that waits its turn. When the calling task is cancelled, the work's flag
+        is raised, and its thread is free for others only once the work has ended.
         """
-        await self._take_slot()
+        await self._take_slot(admitted=admitted)
         flag = CancelFlag()
         try:
             future = self._executor.submit(self._timed, work, flag)
@@ -95,8 +96,8 @@ class WorkQueue:
             flag.cancel()
         self._executor.shutdown(wait=False, cancel_futures=True)
 
-    async def _take_slot(self) -> None:
-        if self._slots.locked() and self._queued >= self._max_queued:
+    async def _take_slot(self, *, admitted: bool) -> None:
+        if not admitted and self._slots.locked() and self._queued >= self._max_queued:
             raise OverloadedError(f"the queue of {self._name} is full", self._retry_after())
         self._queued += 1
         try:

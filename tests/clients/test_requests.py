@@ -144,7 +144,7 @@ def test_numbers_that_cannot_be_sent_are_refused_by_name(
             [("a", t)], model="", lookup=None)),
         ("queries[0].word", lambda t: requests.nearest_request([t], model="", options=None)),
         ("questions[0].c", lambda t: requests.analogy_request(
-            [("a", "b", t)], model="", options=None)),
+            [("a", "b", t)], model="", options=None, method=None)),
         ("sources[2].text", lambda t: requests.translate_request(
             ["a", "b", t], model="", options=None)),
         ("segments[0].references[0]", lambda t: requests.score_request(

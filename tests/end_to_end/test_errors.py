@@ -17,7 +17,6 @@ from grpc_status import rpc_status
 from dragoman.v1 import decoding_pb2, evaluation_service_pb2, language_model_service_pb2
 from dragoman.v1.decoding_pb2 import LENGTH_NORMALIZATION_NONE
 from dragoman.v1.embedding_service_pb2 import (
-    ANALOGY_METHOD_THREE_COS_MUL,
     AnalogyQuestion,
     AnalogyRequest,
     EmbedRequest,
@@ -150,10 +149,13 @@ def scored(*segments: ScoredSegment, **options: Any) -> EvaluationServiceScoreRe
         (EmbeddingServiceStub, "Nearest", nearest("a", k=1001), ["options.k"]),
         (EmbeddingServiceStub, "Nearest", nearest(*["a"] * 101, k=1000), ["options.k"]),
         (EmbeddingServiceStub, "Nearest", nearest("a", method=2), ["options.method"]),
-        (EmbeddingServiceStub, "Nearest", nearest("a", max_rank=5), ["options.max_rank"]),
+        (EmbeddingServiceStub, "Nearest", nearest("a", max_rank=0), ["options.max_rank"]),
+        (EmbeddingServiceStub, "Nearest", nearest("a", min_score=math.nan), ["options.min_score"]),
+        (EmbeddingServiceStub, "Nearest", nearest("a", excluded_words=["b"] * 10_001),
+         ["options.excluded_words"]),
         (EmbeddingServiceStub, "Analogy", AnalogyRequest(), ["questions"]),
         (EmbeddingServiceStub, "Analogy",
-         AnalogyRequest(questions=[AnalogyQuestion()], method=ANALOGY_METHOD_THREE_COS_MUL),
+         AnalogyRequest(questions=[AnalogyQuestion()], method=99),  # type: ignore[arg-type]
          ["method"]),
         (EvaluationServiceStub, "Score", scored(), ["segments"]),
         (EvaluationServiceStub, "Score", scored(segment("a")), ["segments[0].references"]),

@@ -239,9 +239,8 @@ async def test_a_message_over_the_limit_is_refused_with_the_limit(
 
 async def test_what_is_not_served_yet_is_unimplemented_by_name(server: RunningServer) -> None:
     stubs: list[tuple[Any, list[str]]] = [
-        (server.embedding, ["EmbedStream", "NearestStream"]),
         (server.translation, ["TranslateStream"]),
-        (server.evaluation, ["EvaluateTranslation", "EvaluateWordVectors"]),
+        (server.evaluation, ["EvaluateTranslation"]),
         (server.models, ["LoadModel", "UnloadModel"]),
         (
             language_model_service_pb2_grpc.LanguageModelServiceStub(server.channel),
@@ -256,7 +255,7 @@ async def test_what_is_not_served_yet_is_unimplemented_by_name(server: RunningSe
     for stub, names in stubs:
         for name in names:
             path = getattr(stub, name)._method.decode()
-            if name in ("EmbedStream", "NearestStream", "TranslateStream"):
+            if name == "TranslateStream":
                 error = await failure(channel.stream_stream(path)(iter([b""])).read())
             elif name.startswith("Evaluate") or name == "Generate":
                 error = await failure(channel.unary_stream(path)(b"").read())

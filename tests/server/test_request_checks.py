@@ -14,8 +14,6 @@ from dragoman.v1 import (
     model_service_pb2,
     translation_service_pb2,
 )
-from dragoman.v1.embedding_service_pb2 import WeightedWords
-from dragoman.v1.vector_pb2 import Vector
 from dragoman_models.errors import InvalidInputError, LimitExceededError
 from dragoman_server.request_checks import RejectedRequest, check_request, checked_deserializer
 
@@ -53,18 +51,6 @@ def test_marked_fields_and_values_of_translate(
         assert fields_refused(request) == fields
     else:
         check_request(request)
-
-
-def test_a_marked_branch_of_a_oneof() -> None:
-    query = embedding_service_pb2.NearestQuery
-    request = Nearest(
-        queries=[
-            query(word="a"),
-            query(vector=Vector(values=[1.0])),
-            query(weighted_words=WeightedWords()),
-        ]
-    )
-    assert fields_refused(request) == ["queries[1].vector", "queries[2].weighted_words"]
 
 
 def test_unknown_numbers_of_a_repeated_enum() -> None:

@@ -22,7 +22,9 @@ from dragoman_models.embeddings.word_vectors import (
 )
 from dragoman_models.errors import DragomanError, InvalidInputError, UnknownWordError, quoted
 
-_QUESTIONS_PER_CALL = 1_024
+# Few enough that by 3CosMul, too, a call takes no more than a few seconds.
+_QUESTIONS_PER_CALL = 128
+_PAIRS_PER_CALL = 1_024
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -161,15 +163,23 @@ def evaluate_similarities(
     judgements: Sequence[SimilarityJudgement],
     *,
     lookup: WordLookup = WordLookup.CASE_FALLBACK,
+    done: Callable[[int], None] | None = None,
 ) -> SimilarityEvaluation:
-    """Spearman's correlation over the covered pairs; raises `InvalidInputError` below two."""
-    pairs = [(item.first, item.second) for item in judgements]
-    answers = vectors.similarity(pairs, lookup=lookup)
-    covered = [
-        (answer.cosine, judgement.score)
-        for answer, judgement in zip(answers, judgements, strict=True)
-        if isinstance(answer, WordSimilarity)
-    ]
+    """Spearman's correlation over the covered pairs; raises `InvalidInputError` below two.
+
+    `done` is told how many more pairs are compared, and may raise to stop.
+    """
+    covered: list[tuple[float, float]] = []
+    for start in range(0, len(judgements), _PAIRS_PER_CALL):
+        batch = judgements[start : start + _PAIRS_PER_CALL]
+        answers = vectors.similarity([(item.first, item.second) for item in batch], lookup=lookup)
+        covered += [
+            (answer.cosine, judgement.score)
+            for answer, judgement in zip(answers, batch, strict=True)
+            if isinstance(answer, WordSimilarity)
+        ]
+        if done is not None:
+            done(len(batch))
     if len(covered) < 2:
         raise InvalidInputError.single(
             "judgements", f"{len(covered)} pairs are covered; a correlation needs at least 2"

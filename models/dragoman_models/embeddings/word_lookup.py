@@ -3,15 +3,17 @@
 import enum
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 from dragoman_models.errors import InvalidInputError, UnknownWordError
 from dragoman_models.vocabulary import Vocabulary
 
+if TYPE_CHECKING:
+    from dragoman_models.embeddings.spellings import Spellings
+
 LONGEST_WORD = 1_000
 # Suggestions come from the most frequent words: rare ones are often misspelt themselves.
 _SUGGESTED_FROM = 100_000
-_MOST_EDITS = 2
-_LONGEST_SUGGESTED = 64
 
 
 class WordLookup(enum.Enum):
@@ -79,19 +81,15 @@ class VocabularyLookup:
 
         An edit inserts, deletes or replaces a character, or swaps two neighbours.
         """
-        if len(word) > _LONGEST_SUGGESTED:
-            return ()
-        # Only these calls need the library, which takes some hundredths of a second to import.
-        from rapidfuzz.distance import OSA
-        from rapidfuzz.process import extract
+        return self._spellings.closest(word, count)
 
-        # A word of three letters has too many neighbours two edits away.
-        most = min(_MOST_EDITS, len(word) // 2)
-        found = extract(
-            word.lower(), self._suggestible, scorer=OSA.distance, score_cutoff=most, limit=None
-        )
-        nearest = sorted((edits, index) for _, edits, index in found)[:count]
-        return tuple(self._vocabulary[index] for _, index in nearest)
+    @cached_property
+    def _spellings(self) -> "Spellings":
+        # Only these calls need the library, which takes some hundredths of a second to import.
+        from dragoman_models.embeddings.spellings import Spellings
+
+        size = min(len(self._vocabulary), _SUGGESTED_FROM)
+        return Spellings([self._vocabulary[index] for index in range(size)])
 
     @cached_property
     def _mixed_case(self) -> dict[str, int]:
@@ -102,8 +100,3 @@ class VocabularyLookup:
             if lower != word:
                 first.setdefault(lower, index)
         return first
-
-    @cached_property
-    def _suggestible(self) -> list[str]:
-        count = min(len(self._vocabulary), _SUGGESTED_FROM)
-        return [self._vocabulary[index].lower() for index in range(count)]

@@ -37,8 +37,10 @@ from dragoman_models.errors import (
 from dragoman_models.vocabulary import Vocabulary
 
 _COS_MUL_BATCH = 16
+_SPARE_ROWS = 32  # searched beyond k at first, where more than that are excluded
 _CANCELLED = 1e-6
 
+_Rows: TypeAlias = list[tuple[int, float]]  # each with its score, the best first
 Item = TypeVar("Item")
 Answer = TypeVar("Answer")
 
@@ -280,7 +282,8 @@ class WordVectors:
             text = f"is {options.min_score}; give a finite number"
             wrong.append(FieldViolation(field="min_score", description=text))
         if options.method is SearchMethod.APPROXIMATE and self.approximate is None:
-            text = "is APPROXIMATE, but the model has no index for it; use EXACT"
+            text = "is APPROXIMATE, but the model has no index, or faiss-cpu is not installed to "
+            text += "read it; use EXACT"
             wrong.append(FieldViolation(field="method", description=text))
         if wrong:
             raise InvalidInputError(wrong)
@@ -350,18 +353,27 @@ class WordVectors:
     def _point_of(
         self, words: list[ResolvedWord], vectors: list[Float64Array], options: SearchOptions
     ) -> _Point:
-        names = set(options.excluded_words)
+        left_out: frozenset[int] = frozenset()
         if not options.include_query_words:
-            names.update(word.query for word in words)
-            names.update(word.matched_word for word in words)
-        if options.lookup is WordLookup.CASE_FALLBACK:
-            names |= {name.lower() for name in names}
-        rows = {self.vocabulary.index(name) for name in names}
+            names = {word.query for word in words} | {word.matched_word for word in words}
+            left_out = self._rows_of(names, options.lookup)
+        return _Point(words=tuple(words), vectors=tuple(vectors), left_out=left_out)
+
+    def _rows_of(self, names: Iterable[str], lookup: WordLookup) -> frozenset[int]:
+        """The rows of those names that the vocabulary has, also in lower case where the lookup
+        disregards case."""
+        found = {self.vocabulary.index(name) for name in names}
+        if lookup is WordLookup.CASE_FALLBACK:
+            found |= {self.vocabulary.index(name.lower()) for name in names}
+        return frozenset(row for row in found if row is not None)
+
+    def _excluded_rows(self, options: SearchOptions) -> frozenset[int]:
+        rows = self._rows_of(options.excluded_words, options.lookup)
         if options.lookup is WordLookup.CASE_FALLBACK:
             unknown = (name for name in options.excluded_words if name not in self.vocabulary)
-            rows |= {self._lookup.index_ignoring_case(name) for name in unknown}
-        left_out = frozenset(row for row in rows if row is not None)
-        return _Point(words=tuple(words), vectors=tuple(vectors), left_out=left_out)
+            found = {self._lookup.index_ignoring_case(name) for name in unknown}
+            rows |= {row for row in found if row is not None}
+        return rows
 
     def _checked_vector(self, vector: NDArray[Any]) -> Float64Array:
         if vector.shape != (self.dimensions,):
@@ -382,14 +394,45 @@ class WordVectors:
     ) -> list[Neighbors | DragomanError]:
         """Search for all points at once, leaving the errors where they are."""
         good = [point for point in points if isinstance(point, _Point)]
-        most_left_out = max((len(point.left_out) for point in good), default=0)
-        found = iter(search(good, options.k + most_left_out, options))
-        answers: list[Neighbors | DragomanError] = []
-        for point in points:
-            if isinstance(point, _Point):
-                answers.append(self._neighbors(point, next(found), options.k))
-            else:
-                answers.append(point)
+        excluded = self._excluded_rows(options) if options.excluded_words else frozenset()
+        found = iter(self._search_around(good, excluded, options, search))
+        return [
+            self._neighbors(point, *next(found)) if isinstance(point, _Point) else point
+            for point in points
+        ]
+
+    def _search_around(
+        self,
+        points: list[_Point],
+        excluded: frozenset[int],
+        options: SearchOptions,
+        search: Callable[[list[_Point], int, SearchOptions], list[TopRows]],
+    ) -> list[tuple[_Rows, SearchMethod]]:
+        """The k best rows of each point that are not left out.
+
+        Few of many excluded rows are near a query. So at first only some more rows than k are
+        searched, and then four times as many for those points that they do not fill.
+        """
+        answers: list[tuple[_Rows, SearchMethod]] = [([], options.method)] * len(points)
+        most = max((len(point.left_out | excluded) for point in points), default=0)
+        own = max((len(point.left_out) for point in points), default=0)
+        spare = own + min(len(excluded), _SPARE_ROWS)
+        wanting = list(range(len(points)))
+        while wanting:
+            spare = min(spare, most)
+            found = search([points[i] for i in wanting], options.k + spare, options)
+            for i, top in zip(wanting, found, strict=True):
+                rows = _without(top, points[i].left_out | excluded)[: options.k]
+                method = SearchMethod.EXACT if top.is_exact else SearchMethod.APPROXIMATE
+                answers[i] = (rows, method)
+            wanting = [
+                i
+                for i, top in zip(wanting, found, strict=True)
+                if len(answers[i][0]) < options.k
+                and spare < most
+                and len(top.indices) == options.k + spare
+            ]
+            spare = 4 * spare
         return answers
 
     def _search_cosine(self, points: list[_Point], k: int, options: SearchOptions) -> list[TopRows]:
@@ -421,17 +464,20 @@ class WordVectors:
             found += self.index.search(rule, k=k, row_limit=options.max_rank, floor=_floor(options))
         return found
 
-    def _neighbors(self, point: _Point, found: TopRows, k: int) -> Neighbors:
-        rows = zip(found.indices.tolist(), found.scores.tolist(), strict=True)
-        kept = [(row, score) for row, score in rows if row not in point.left_out][:k]
+    def _neighbors(self, point: _Point, rows: _Rows, method: SearchMethod) -> Neighbors:
         return Neighbors(
             query_words=point.words,
             neighbors=tuple(
                 Neighbor(word=self.vocabulary[row], score=score, rank=row + 1)
-                for row, score in kept
+                for row, score in rows
             ),
-            method=SearchMethod.EXACT if found.is_exact else SearchMethod.APPROXIMATE,
+            method=method,
         )
+
+
+def _without(found: TopRows, left_out: frozenset[int]) -> _Rows:
+    rows = zip(found.indices.tolist(), found.scores.tolist(), strict=True)
+    return [(row, score) for row, score in rows if row not in left_out]
 
 
 def _floor(options: SearchOptions) -> float:

@@ -169,7 +169,8 @@ Global___ResolvedWord: _TypeAlias = ResolvedWord  # noqa: Y015
 @_typing.final
 class SpellingSuggestions(_message.Message):
     """SpellingSuggestions is a detail of a NOT_FOUND status for a word: entries of the vocabulary that are
-    spelt alike. Not sent until it is served.
+    spelt alike: at most two edits apart, whatever the case. It comes with the first 20 unknown words of a
+    request, where any entry is close.
     """
 
     DESCRIPTOR: _descriptor.Descriptor
@@ -541,7 +542,7 @@ class NearestQuery(_message.Message):
     """
     @_builtins.property
     def vector(self) -> _vector_pb2.Vector:
-        """A vector, not all zeros."""
+        """A vector, not all zeros, of as many components as the model's."""
 
     @_builtins.property
     def weighted_words(self) -> Global___WeightedWords:

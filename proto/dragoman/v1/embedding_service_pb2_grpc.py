@@ -122,7 +122,11 @@ class EmbeddingServiceServicer:
         options, and each request is answered by one response with its results, in order. A stream keeps the
         model version that it began with.
 
-        UNIMPLEMENTED until it is served.
+        The next request is read when the answer to the one before has been taken. A request that is wrong
+        as a whole ends the stream with INVALID_ARGUMENT, after the answers to those before it; the
+        violation names it by its number. A stream is refused with UNAVAILABLE only at its first request;
+        later ones wait for their turn. A stream that has had no answer for the longest time of a call (300 s
+        by default) ends with DEADLINE_EXCEEDED.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -131,9 +135,7 @@ class EmbeddingServiceServicer:
     def NearestStream(self, request_iterator, context):
         """NearestStream is Nearest for any number of queries in constant memory: the first request carries
         model and options, and each request is answered by one response with its results, in order. A stream
-        keeps the model version that it began with.
-
-        UNIMPLEMENTED until it is served.
+        keeps the model version that it began with. What is said of EmbedStream holds for it too.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -56,14 +56,16 @@ class EmbeddingServiceStub:
     options, and each request is answered by one response with its results, in order. A stream keeps the
     model version that it began with.
 
-    UNIMPLEMENTED until it is served.
+    The next request is read when the answer to the one before has been taken. A request that is wrong
+    as a whole ends the stream with INVALID_ARGUMENT, after the answers to those before it; the
+    violation names it by its number. A stream is refused with UNAVAILABLE only at its first request;
+    later ones wait for their turn. A stream that has had no answer for the longest time of a call (300 s
+    by default) ends with DEADLINE_EXCEEDED.
     """
     NearestStream: _grpc.StreamStreamMultiCallable[_embedding_service_pb2.NearestStreamRequest, _embedding_service_pb2.NearestStreamResponse]
     """NearestStream is Nearest for any number of queries in constant memory: the first request carries
     model and options, and each request is answered by one response with its results, in order. A stream
-    keeps the model version that it began with.
-
-    UNIMPLEMENTED until it is served.
+    keeps the model version that it began with. What is said of EmbedStream holds for it too.
     """
 
 @_typing.type_check_only
@@ -94,14 +96,16 @@ class EmbeddingServiceAsyncStub(EmbeddingServiceStub):
     options, and each request is answered by one response with its results, in order. A stream keeps the
     model version that it began with.
 
-    UNIMPLEMENTED until it is served.
+    The next request is read when the answer to the one before has been taken. A request that is wrong
+    as a whole ends the stream with INVALID_ARGUMENT, after the answers to those before it; the
+    violation names it by its number. A stream is refused with UNAVAILABLE only at its first request;
+    later ones wait for their turn. A stream that has had no answer for the longest time of a call (300 s
+    by default) ends with DEADLINE_EXCEEDED.
     """
     NearestStream: _aio.StreamStreamMultiCallable[_embedding_service_pb2.NearestStreamRequest, _embedding_service_pb2.NearestStreamResponse]  # type: ignore[assignment]
     """NearestStream is Nearest for any number of queries in constant memory: the first request carries
     model and options, and each request is answered by one response with its results, in order. A stream
-    keeps the model version that it began with.
-
-    UNIMPLEMENTED until it is served.
+    keeps the model version that it began with. What is said of EmbedStream holds for it too.
     """
 
 class EmbeddingServiceServicer:
@@ -154,7 +158,11 @@ class EmbeddingServiceServicer:
         options, and each request is answered by one response with its results, in order. A stream keeps the
         model version that it began with.
 
-        UNIMPLEMENTED until it is served.
+        The next request is read when the answer to the one before has been taken. A request that is wrong
+        as a whole ends the stream with INVALID_ARGUMENT, after the answers to those before it; the
+        violation names it by its number. A stream is refused with UNAVAILABLE only at its first request;
+        later ones wait for their turn. A stream that has had no answer for the longest time of a call (300 s
+        by default) ends with DEADLINE_EXCEEDED.
         """
 
     def NearestStream(
@@ -164,9 +172,7 @@ class EmbeddingServiceServicer:
     ) -> _typing.Union[_abc.Iterator[_embedding_service_pb2.NearestStreamResponse], _abc.AsyncIterator[_embedding_service_pb2.NearestStreamResponse]]:
         """NearestStream is Nearest for any number of queries in constant memory: the first request carries
         model and options, and each request is answered by one response with its results, in order. A stream
-        keeps the model version that it began with.
-
-        UNIMPLEMENTED until it is served.
+        keeps the model version that it began with. What is said of EmbedStream holds for it too.
         """
 
 def add_EmbeddingServiceServicer_to_server(servicer: EmbeddingServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

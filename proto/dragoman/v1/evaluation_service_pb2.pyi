@@ -743,7 +743,10 @@ class WordVectorTestSetResult(_message.Message):
 
     @_builtins.property
     def error(self) -> _status_pb2.Status:
-        """Why there are none, for example FAILED_PRECONDITION when the model knows no item."""
+        """Why there are none: FAILED_PRECONDITION where the model knows too few items, at least two judged
+        pairs or one analogy; INVALID_ARGUMENT where all judgements or cosines are equal, which have no
+        correlation.
+        """
 
     def __init__(
         self,

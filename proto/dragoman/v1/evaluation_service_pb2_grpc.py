@@ -88,7 +88,9 @@ class EvaluationServiceServicer:
         """EvaluateWordVectors measures word vectors on sets of judged pairs (Spearman's correlation) and of
         analogies (accuracy), with their coverage. It streams its progress and ends with the evaluation.
 
-        Errors: also those of EmbeddingService. UNIMPLEMENTED until it is served.
+        Errors: also those of EmbeddingService. A blank word, one longer than 1,000 characters, or a judgement
+        that is not finite fails the call, with a violation that names it, for example
+        "test_sets[0].judged_pairs.pairs[2].judgement".
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

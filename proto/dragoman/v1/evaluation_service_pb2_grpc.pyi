@@ -53,7 +53,9 @@ class EvaluationServiceStub:
     """EvaluateWordVectors measures word vectors on sets of judged pairs (Spearman's correlation) and of
     analogies (accuracy), with their coverage. It streams its progress and ends with the evaluation.
 
-    Errors: also those of EmbeddingService. UNIMPLEMENTED until it is served.
+    Errors: also those of EmbeddingService. A blank word, one longer than 1,000 characters, or a judgement
+    that is not finite fails the call, with a violation that names it, for example
+    "test_sets[0].judged_pairs.pairs[2].judgement".
     """
 
 @_typing.type_check_only
@@ -81,7 +83,9 @@ class EvaluationServiceAsyncStub(EvaluationServiceStub):
     """EvaluateWordVectors measures word vectors on sets of judged pairs (Spearman's correlation) and of
     analogies (accuracy), with their coverage. It streams its progress and ends with the evaluation.
 
-    Errors: also those of EmbeddingService. UNIMPLEMENTED until it is served.
+    Errors: also those of EmbeddingService. A blank word, one longer than 1,000 characters, or a judgement
+    that is not finite fails the call, with a violation that names it, for example
+    "test_sets[0].judged_pairs.pairs[2].judgement".
     """
 
 class EvaluationServiceServicer:
@@ -121,7 +125,9 @@ class EvaluationServiceServicer:
         """EvaluateWordVectors measures word vectors on sets of judged pairs (Spearman's correlation) and of
         analogies (accuracy), with their coverage. It streams its progress and ends with the evaluation.
 
-        Errors: also those of EmbeddingService. UNIMPLEMENTED until it is served.
+        Errors: also those of EmbeddingService. A blank word, one longer than 1,000 characters, or a judgement
+        that is not finite fails the call, with a violation that names it, for example
+        "test_sets[0].judged_pairs.pairs[2].judgement".
         """
 
 def add_EvaluationServiceServicer_to_server(servicer: EvaluationServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

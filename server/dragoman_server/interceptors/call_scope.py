@@ -6,6 +6,7 @@ import abc
 import inspect
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
+from functools import cached_property
 from typing import Any, TypeAlias
 
 import grpc
@@ -23,6 +24,24 @@ _KINDS = {
 }
 
 
+class MadeHandlers:
+    """The handler that an interceptor makes of each method's own, made once and not at each call.
+
+    gRPC asks the interceptors at every call, and gets the same handler for the same method.
+    """
+
+    def __init__(self, make: Callable[[str, Handler], Handler]) -> None:
+        self._make = make
+        self._made: dict[str, tuple[Handler, Handler]] = {}  # by method: its own, and ours
+
+    def of(self, method: str, handler: Handler) -> Handler:
+        """What is made of `handler`, which answers `method`."""
+        known = self._made.get(method)
+        if known is None or known[0] is not handler:
+            known = self._made[method] = (handler, self._make(method, handler))
+        return known[1]
+
+
 class CallScopeInterceptor(grpc.aio.ServerInterceptor, abc.ABC):
     """An interceptor that is entered before a call's handler and left after it."""
 
@@ -38,8 +57,14 @@ class CallScopeInterceptor(grpc.aio.ServerInterceptor, abc.ABC):
         handler = await continuation(handler_call_details)
         if handler is None:
             return None
-        method = handler_call_details.method
-        return in_scope(handler, lambda context: self.scope(method, context))
+        return self._handlers.of(handler_call_details.method, handler)
+
+    @cached_property
+    def _handlers(self) -> MadeHandlers:
+        def make(method: str, handler: Handler) -> Handler:
+            return in_scope(handler, lambda context: self.scope(method, context))
+
+        return MadeHandlers(make)
 
 
 def seconds_left(context: Context) -> float | None:

@@ -13,6 +13,7 @@ from google.protobuf.descriptor import Descriptor
 from dragoman_server.interceptors.call_scope import (
     Context,
     Handler,
+    MadeHandlers,
     behavior_of,
     with_behavior,
 )
@@ -30,6 +31,7 @@ class RequestCheckingInterceptor(grpc.aio.ServerInterceptor):
 
     def __init__(self, most_bytes: int) -> None:
         self._most_bytes = most_bytes
+        self._handlers = MadeHandlers(self._checked_handler)
 
     async def intercept_service(
         self,
@@ -39,14 +41,16 @@ class RequestCheckingInterceptor(grpc.aio.ServerInterceptor):
         handler = await continuation(handler_call_details)
         if handler is None or not handler_call_details.method.startswith(_SERVED_PREFIX):
             return handler
+        return self._handlers.of(handler_call_details.method, handler)
+
+    def _checked_handler(self, method: str, handler: Handler) -> Handler:
         deserialize = handler.request_deserializer
         if deserialize is None:
             return handler
-        request_type = _request_type(handler_call_details.method)
         return with_behavior(
             handler,
             _checking(handler),
-            checked_deserializer(deserialize, request_type, self._most_bytes),
+            checked_deserializer(deserialize, _request_type(method), self._most_bytes),
         )
 
 

@@ -1,9 +1,9 @@
-"""EvaluationService: translations scored against references."""
+"""EvaluationService: translations scored against references, word vectors against test sets."""
 
 # ruff: noqa: N802 - the names of the calls are those of the API.
 
-from collections.abc import Iterator
-from contextlib import suppress
+from collections.abc import AsyncIterator, Iterator
+from contextlib import aclosing, suppress
 from typing import TYPE_CHECKING, Any
 
 from dragoman.v1 import evaluation_service_pb2 as pb
@@ -11,8 +11,10 @@ from dragoman.v1 import evaluation_service_pb2_grpc
 from dragoman_models.errors import FieldViolation, InvalidInputError, OverloadedError
 from dragoman_server.config import Limits
 from dragoman_server.errors import NotServedError
+from dragoman_server.model_repository import ModelRepository
 from dragoman_server.scoring_process import ScoringJob, ScoringProcess
 from dragoman_server.services.counts import count_violations
+from dragoman_server.services.word_vector_evaluation import evaluate_word_vectors
 from dragoman_server.work_queue import WorkQueue
 
 if TYPE_CHECKING:
@@ -35,13 +37,24 @@ _METRICS = {
 
 
 class EvaluationService(evaluation_service_pb2_grpc.EvaluationServiceServicer):
-    """Scores with sacreBLEU."""
+    """Scores translations with sacreBLEU, and the word vectors of the repository."""
 
-    def __init__(self, process: ScoringProcess, queue: WorkQueue, limits: Limits) -> None:
-        """`queue` has one thread: the process scores one corpus at a time."""
+    def __init__(
+        self,
+        process: ScoringProcess,
+        queue: WorkQueue,
+        limits: Limits,
+        *,
+        repository: ModelRepository,
+        models: WorkQueue,
+    ) -> None:
+        """`queue` has one thread: the process scores one corpus at a time. In `models`, models
+        work."""
         self._process = process
         self._queue = queue
         self._limits = limits
+        self._repository = repository
+        self._models = models
 
     async def warm_up(self) -> None:
         """Start the process and score once, so that the first caller need not wait for it."""
@@ -63,8 +76,13 @@ class EvaluationService(evaluation_service_pb2_grpc.EvaluationServiceServicer):
     async def EvaluateTranslation(self, request: object, context: object) -> Any:  # type: ignore[override]
         raise NotServedError(f"{EVALUATION_SERVICE}/EvaluateTranslation")
 
-    async def EvaluateWordVectors(self, request: object, context: object) -> Any:  # type: ignore[override]
-        raise NotServedError(f"{EVALUATION_SERVICE}/EvaluateWordVectors")
+    async def EvaluateWordVectors(
+        self, request: pb.EvaluateWordVectorsRequest, context: object
+    ) -> AsyncIterator[pb.EvaluateWordVectorsResponse]:
+        events = evaluate_word_vectors(request, self._repository, self._models, self._limits)
+        async with aclosing(events):
+            async for event in events:
+                yield event
 
 
 def _job(request: pb.EvaluationServiceScoreRequest) -> ScoringJob:

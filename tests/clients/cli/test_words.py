@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import grpc
 import pytest
 from google.rpc import status_pb2
 
@@ -185,3 +187,140 @@ def test_help_and_version(dragoman: Command) -> None:
         assert subcommand in dragoman("--help").out
         assert dragoman(subcommand, "--help").code == 0
     assert "--resume" in dragoman("train", "translation", "--help").out
+
+
+def asked(server: FakeServer) -> Any:
+    (request,) = server.requests
+    return request
+
+
+def test_a_sum_of_words_is_searched_for(words: FakeServer, dragoman: Command) -> None:
+    done = dragoman(
+        "nearest", "--plus", "king", "--minus", "man", "--plus", "0.5*woman", "--minus", "2*2*x"
+    )
+    assert (done.code, done.out) == (0, "prince\t0.5000\nŻółć\t0.2500\n")
+    (query,) = asked(words).queries
+    assert [(term.word, term.weight) for term in query.weighted_words.words] == [
+        ("king", 1.0), ("woman", 0.5), ("man", -1.0), ("2*x", -2.0)
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("command", [["nearest", "king"], ["analogy", "man", "king", "woman"]])
+def test_search_options_are_sent(words: FakeServer, dragoman: Command, command: list[str]) -> None:
+    done = dragoman(
+        *command, "-k", "7", "--exclude", "prince", "--exclude", "duke", "--max-rank", "5000",
+        "--min-score", "-0.25", "--approximate", "--lookup", "exact",
+    )  # fmt: skip
+    assert (done.code, done.err) == (0, "")
+    options = asked(words).options
+    assert (options.k, options.max_rank, options.min_score) == (7, 5000, -0.25)
+    assert list(options.excluded_words) == ["prince", "duke"]
+    assert options.method == embedding_service_pb2.SEARCH_METHOD_APPROXIMATE
+    assert options.lookup == embedding_service_pb2.WORD_LOOKUP_EXACT
+
+
+@pytest.mark.parametrize(("name", "number"), [("3cosadd", 1), ("3cosmul", 2)])
+def test_the_method_of_an_analogy_is_sent(
+    words: FakeServer, dragoman: Command, name: str, number: int
+) -> None:
+    assert dragoman("analogy", "a", "b", "c", "--method", name).code == 0
+    assert asked(words).method == number
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["nearest"],
+        ["nearest", "a", "--plus", "b"],
+        ["nearest", "a", "--file", "b"],
+        ["nearest", "--file", "a", "--minus", "b"],
+        ["analogy", "a", "b", "c", "--method", "4cos"],
+    ],
+)
+def test_contradicting_queries_are_wrong_usage(dragoman: Command, arguments: list[str]) -> None:
+    done = dragoman(*arguments)
+    assert (done.code, done.out) == (2, "")
+
+
+@pytest.fixture
+def lines(words: FakeServer) -> FakeServer:
+    """A server that finds each word beside itself; "bad" is unknown, "full" ends the call."""
+
+    def nearest(request: Any, context: Any) -> NearestResponse:
+        response = NearestResponse(model=model_pb2.ModelVersion(name="glove", version=1))
+        for query in request.queries:
+            if query.word == "full":
+                context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, "no more today")
+            result = response.results.add()
+            if query.word == "bad":
+                error = status_pb2.Status(code=5, message="unknown; did you mean 'bed'?")
+                result.error.CopyFrom(error)
+            else:
+                result.neighbors.neighbors.add(word=f"{query.word}s", score=0.5, rank=1)
+                result.neighbors.neighbors.add(word="other", score=0.25, rank=2)
+        return response
+
+    words.answers["Nearest"] = nearest
+    return words
+
+
+def test_a_file_gives_a_line_for_each_line(
+    lines: FakeServer, dragoman: Command, tmp_path: Path
+) -> None:
+    path = tmp_path / "words.txt"
+    path.write_text("cat\r\n\nbad\n東京\ndog", encoding="utf-8")
+    done = dragoman("nearest", "--file", str(path), "-k", "2")
+    assert done.code == 1
+    assert done.out.split("\n") == [
+        "cat\tcats 0.5000\tother 0.2500",
+        "",
+        "",
+        "東京\t東京s 0.5000\tother 0.2500",
+        "dog\tdogs 0.5000\tother 0.2500",
+        "",
+    ]
+    assert done.err == "dragoman: line 3: unknown; did you mean 'bed'?\n"
+
+
+def test_a_file_as_json_is_an_object_a_line(
+    lines: FakeServer, dragoman: Command, tmp_path: Path
+) -> None:
+    path = tmp_path / "words.txt"
+    path.write_text("cat\n\nbad\n", encoding="utf-8")
+    done = dragoman("nearest", "--file", str(path), "--json")
+    cat, blank, bad = map(json.loads, done.out.splitlines())
+    assert (cat["line"], cat["query"], cat["neighbors"][0]["word"]) == (1, "cat", "cats")
+    assert (cat["model"], cat["version"]) == ("glove", 1)
+    assert (blank["line"], blank["neighbors"]) == (2, [])
+    assert bad["error"]["code"] == "NOT_FOUND"
+
+
+def test_a_long_file_is_sent_in_batches_and_a_failed_call_names_its_lines(
+    lines: FakeServer, dragoman: Command, tmp_path: Path
+) -> None:
+    path = tmp_path / "words.txt"
+    path.write_text("cat\n" * 200, encoding="utf-8")
+    done = dragoman("nearest", "--file", str(path))
+    assert (done.code, done.out.count("\n")) == (0, 200)
+    assert max(len(request.queries) for request in lines.requests) <= 64
+    path.write_text("cat\n" * 70 + "full\n", encoding="utf-8")
+    done = dragoman("nearest", "--file", str(path))
+    assert (done.code, done.out.count("\n")) == (1, 64)
+    assert "lines 65 to 71: no more today" in done.err
+
+
+@pytest.mark.parametrize("data", [b"cat\n\xff\n", b"x" * 1_100_000])
+def test_a_file_that_is_no_text_is_refused_by_its_line(
+    lines: FakeServer, dragoman: Command, tmp_path: Path, data: bytes
+) -> None:
+    path = tmp_path / "words.txt"
+    path.write_bytes(data)
+    done = dragoman("nearest", "--file", str(path))
+    assert done.code == 1
+    assert f"{path}, line " in done.err
+
+
+def test_a_file_that_is_not_there_is_named(lines: FakeServer, dragoman: Command) -> None:
+    done = dragoman("nearest", "--file", "no/such/file")
+    assert (done.code, done.out) == (1, "")
+    assert "cannot read no/such/file" in done.err
