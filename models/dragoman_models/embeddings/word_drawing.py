@@ -9,15 +9,18 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from dragoman_models.embeddings.label_places import place_labels
 from dragoman_models.embeddings.word_map import WordMap
 from dragoman_models.errors import InvalidInputError, quoted
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 _SUFFIXES = (".png", ".svg", ".pdf", ".html")
 _ASKED, _NEIGHBOR = "tab:red", "tab:blue"
 _LARGEST_WITH_NUMBERS = 25
+_FARTHEST_WITHOUT_LINE = 8.0  # printer's points
 _PAGE = """\
 <!DOCTYPE html>
 <html lang="en">
@@ -48,14 +51,9 @@ def draw_map(word_map: WordMap, out: Path) -> None:
     for chosen, color in ((~asked, _NEIGHBOR), (asked, _ASKED)):
         across, up = word_map.places[chosen].T
         axes.scatter(across, up, s=18, c=color)
-    for index, word in enumerate(word_map.words):
-        axes.annotate(
-            word, word_map.places[index], xytext=(4, 3), textcoords="offset points",
-            fontsize=9 if asked[index] else 7, color=_ASKED if asked[index] else "black",
-            parse_math=False,
-        )  # fmt: skip
     axes.set_xticks([])
     axes.set_yticks([])
+    _label(axes, word_map)
     _save(figure, out, "Word map")
 
 
@@ -70,7 +68,7 @@ def draw_heat_map(words: Sequence[str], cosines: NDArray[np.float64], out: Path)
     image = axes.imshow(cosines, cmap="RdBu_r", vmin=-1, vmax=1)
     axes.set_xticks(range(len(words)), words, rotation=90, parse_math=False)
     axes.set_yticks(range(len(words)), words, parse_math=False)
-    figure.colorbar(image, label="cosine")
+    figure.colorbar(image, label="cosine", fraction=0.046, pad=0.03)  # as high as the matrix
     if len(words) <= _LARGEST_WITH_NUMBERS:
         for (row, column), cosine in np.ndenumerate(cosines):
             axes.text(
@@ -78,6 +76,37 @@ def draw_heat_map(words: Sequence[str], cosines: NDArray[np.float64], out: Path)
                 color="white" if abs(cosine) > 0.6 else "black",
             )  # fmt: skip
     _save(figure, out, "Cosines of words")
+
+
+def _label(axes: "Axes", word_map: WordMap) -> None:
+    """Write the words beside their points, with a thin line to those that had to move away."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+
+    labels = [
+        axes.annotate(
+            word, place, xytext=(0, 0), textcoords="offset points", parse_math=False,
+            fontsize=9 if index < word_map.asked_count else 7, in_layout=False,
+            color=_ASKED if index < word_map.asked_count else "black",
+        )
+        for index, (word, place) in enumerate(zip(word_map.words, word_map.places, strict=True))
+    ]  # fmt: skip
+    canvas = FigureCanvasAgg(axes.figure.figure)
+    canvas.draw()  # which also gives the axes their size
+    points_per_dot = 72 / axes.figure.figure.dpi
+    extents = [label.get_window_extent(canvas.get_renderer()) for label in labels]
+    sizes = np.array([(box.width, box.height) for box in extents]) * points_per_dot
+    points = axes.transData.transform(word_map.places) * points_per_dot
+    frame = axes.get_window_extent().extents * points_per_dot
+    boxes = place_labels(points, sizes, frame)
+    for index, (label, box, point) in enumerate(zip(labels, boxes, points, strict=True)):
+        label.set_position(tuple(box[:2] - point))
+        nearest = np.clip(point, box[:2], box[2:]) - point
+        if np.linalg.norm(nearest) > _FARTHEST_WITHOUT_LINE:
+            line = {"arrowstyle": "-", "color": "0.6", "linewidth": 0.5, "shrinkA": 0, "shrinkB": 2}
+            axes.annotate(
+                "", word_map.places[index], xytext=tuple(nearest), textcoords="offset points",
+                arrowprops=line, in_layout=False,
+            )  # fmt: skip
 
 
 def _figure(width: float, height: float) -> "Figure":

@@ -1,25 +1,40 @@
 """The bytes of a file, plain or gzip, in blocks."""
 
 import gzip
+import io
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO, cast
+from typing import Any, BinaryIO, cast
 
 from dragoman_models.embeddings.formats.imported import wrong_file
 
 _GZIP = b"\x1f\x8b"
 
 
+class _WatchedFile(io.FileIO):
+    """A file that tells `on_read` how many bytes each reading took from the disk."""
+
+    def __init__(self, path: Path, on_read: Callable[[int], None]) -> None:
+        super().__init__(path)
+        self._on_read = on_read
+
+    def readinto(self, buffer: Any, /) -> int:
+        count = super().readinto(buffer)
+        self._on_read(count)
+        return count
+
+
 @contextmanager
-def open_bytes(path: Path) -> Iterator[BinaryIO]:
+def open_bytes(path: Path, on_read: Callable[[int], None] = lambda _: None) -> Iterator[BinaryIO]:
     """The file at `path` for reading, unpacked where it is gzip, whatever its name.
 
-    Raises `InvalidInputError` where it cannot be opened or read, or its gzip is damaged.
+    `on_read` is told how many more bytes were taken from the disk. Raises `InvalidInputError` where
+    the file cannot be opened or read, or its gzip is damaged.
     """
     try:
-        with path.open("rb") as plain:
+        with io.BufferedReader(_WatchedFile(path, on_read)) as plain:
             packed = plain.read(len(_GZIP)) == _GZIP
             plain.seek(0)
             if packed:

@@ -61,7 +61,7 @@ def read_text(path: Path, options: ReadOptions) -> ImportedVectors:
     finite number, no word or one that is not UTF-8, fewer or more lines than the header promises,
     or a last line without an end, which is how a file that is cut short looks.
     """
-    with open_bytes(path) as file:
+    with open_bytes(path, options.on_read) as file:
         start = file.read(_LONGEST_LINE)
         layout = layout_of(path, start)
         rows = _Rows()

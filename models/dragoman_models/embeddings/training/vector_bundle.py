@@ -10,14 +10,12 @@ from typing import Any
 import numba
 import numpy as np
 
-from dragoman_models.bundle import is_model_name, is_version
 from dragoman_models.embeddings.build_glove_bundle import EvaluationSets, measure
 from dragoman_models.embeddings.family import write_word_vectors
 from dragoman_models.embeddings.quantization import VectorEncoding, decode, encode
 from dragoman_models.embeddings.training.recipe import CorpusRecipe, GloveRecipe, Word2VecRecipe
 from dragoman_models.embeddings.training.trained_vectors import TrainedVectors
 from dragoman_models.embeddings.word_vectors import WordVectors
-from dragoman_models.errors import BundleError
 
 _NOT_STATED = "not stated by whoever trained it"
 
@@ -120,17 +118,6 @@ def write_trained_vectors(
         metrics=metrics,
         card=_card(folder, method, trained, recipe, facts, metrics),
     )
-
-
-def check_new_folder(folder: Path) -> None:
-    """Raises `BundleError` where a bundle could not be written: not NAME/VERSION, or not new."""
-    folder = folder.absolute()
-    if not (is_model_name(folder.parent.name) and is_version(folder.name)):
-        raise BundleError(
-            folder, "is not NAME/VERSION, such as models/my-vectors/1 (the version a whole number)"
-        )
-    if folder.exists():
-        raise BundleError(folder, "already exists; a bundle never changes, give the next version")
 
 
 def settings_of(recipe: CorpusRecipe) -> dict[str, Any]:
