@@ -40,9 +40,10 @@ def _rings(point: NDArray[np.float64], size: NDArray[np.float64]) -> Iterator[Bo
     """Boxes around a point, the upper right one first, ever farther away."""
     angles = np.pi / 4 + np.arange(_DIRECTIONS) * (2 * np.pi / _DIRECTIONS)
     ways = np.stack([np.cos(angles), np.sin(angles)], axis=1)  # (directions, 2)
+    # Beside the point a box touches the ring with the middle of a side, between with a corner.
+    halves = np.clip(ways * np.sqrt(2), -1, 1) * size / 2
     for ring in _RINGS:
-        # The box touches the ring from outside, whatever its width.
-        centers = point + ways * (size / 2 + ring * _GAP)
+        centers = point + ways * ring * _GAP + halves
         yield np.concatenate([centers - size / 2, centers + size / 2], axis=1)
 
 

@@ -43,7 +43,7 @@ Settings:
 
 ## Measured
 
-{loss_name} by epoch: {losses}.
+{loss_name} by epoch: {losses}.{loss_note}
 
 {figures}
 
@@ -61,6 +61,10 @@ Settings:
 
 With one thread, the same text, settings and library versions give the same vectors.
 """
+
+_LOSS_NOTE = """
+It is measured just before each step, when the steps before have fitted the vectors to the passage
+at hand; as the learning rate falls they fit it less closely, so that it may rise."""
 
 _METHODS = {
     "word2vec": (
@@ -172,6 +176,7 @@ def _card(
         method_description=_METHODS[method],
         settings="\n".join(f"- {name}: {value}" for name, value in settings_of(recipe).items()),
         loss_name=weighted if method == "GloVe" else "Mean loss of a prediction, in nats,",
+        loss_note="" if method == "GloVe" else _LOSS_NOTE,
         losses=", ".join(f"{loss:.4f}" for loss in trained.mean_losses),
         figures=_figures(metrics["shipped"]),
         command=facts.command,
