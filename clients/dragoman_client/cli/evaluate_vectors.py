@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
@@ -14,13 +14,6 @@ from dragoman_client.cli.json_output import print_json
 from dragoman_client.cli.model_errors import chosen, reported_model_errors
 from dragoman_client.cli.progress import progress
 from dragoman_client.cli.word_sets import Analogies, Similarity, read_word_sets
-
-if TYPE_CHECKING:
-    from dragoman_models.embeddings.evaluation import (
-        AnalogyEvaluation,
-        AnalogyScores,
-        SimilarityEvaluation,
-    )
 
 _COLUMNS = ("SET", "SECTION", "ITEMS", "COVERED", "COVERAGE", "RIGHT", "FIGURE")
 
@@ -67,10 +60,10 @@ def evaluate_vectors(
     if json:
         _print_json(vectors, model, similarities, evaluation, rule, max_rank)
     else:
-        _print_table(similarities, evaluation, rule)
+        _print_table(similarities, evaluation)
 
 
-def _similarities(model: Any, sets: Any) -> dict[str, SimilarityEvaluation]:
+def _similarities(model: Any, sets: Any) -> dict[str, Any]:
     from dragoman_models.embeddings.evaluation import evaluate_similarities
     from dragoman_models.errors import InvalidInputError
 
@@ -83,7 +76,7 @@ def _similarities(model: Any, sets: Any) -> dict[str, SimilarityEvaluation]:
     return found
 
 
-def _analogies(model: Any, sets: Any, rule: Any, max_rank: int | None) -> AnalogyEvaluation | None:
+def _analogies(model: Any, sets: Any, rule: Any, max_rank: int | None) -> Any:
     from dragoman_models.embeddings.evaluation import evaluate_analogies
 
     if not sets.analogies:
@@ -97,8 +90,8 @@ def _analogies(model: Any, sets: Any, rule: Any, max_rank: int | None) -> Analog
 
 
 def _print_json(
-    path: Path, model: Any, similarities: dict[str, SimilarityEvaluation],
-    evaluation: AnalogyEvaluation | None, rule: Any, max_rank: int | None,
+    path: Path, model: Any, similarities: dict[str, Any],
+    evaluation: Any, rule: Any, max_rank: int | None,
 ) -> None:  # fmt: skip
     values: dict[str, Any] = {
         "vectors": str(path),
@@ -124,7 +117,7 @@ def _print_json(
     print_json(**values)
 
 
-def _values(scores: AnalogyScores) -> dict[str, int | float]:
+def _values(scores: Any) -> dict[str, int | float]:
     return {
         "questions": scores.questions,
         "covered": scores.covered,
@@ -134,14 +127,11 @@ def _values(scores: AnalogyScores) -> dict[str, int | float]:
     }
 
 
-def _print_table(
-    similarities: dict[str, SimilarityEvaluation], evaluation: AnalogyEvaluation | None, rule: Any
-) -> None:
+def _print_table(similarities: dict[str, Any], evaluation: Any) -> None:
     rows = [_similarity_row(name, result) for name, result in similarities.items()]
     if evaluation is not None:
-        name = f"analogies, {rule.value}"
-        rows += [_analogy_row(name, section, s) for section, s in evaluation.sections.items()]
-        rows.append(_analogy_row(name, "all", evaluation.total))
+        rows += [_analogy_row(section, scores) for section, scores in evaluation.sections.items()]
+        rows.append(_analogy_row("all", evaluation.total))
     if not sys.stdout.isatty():
         for row in rows:
             typer.echo("\t".join(row))
@@ -150,7 +140,7 @@ def _print_table(
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(box=None)
+    table = Table(box=None, padding=(0, 1, 0, 0))  # fits into 80 columns
     for column in _COLUMNS:
         table.add_column(column, justify="left" if column in _COLUMNS[:2] else "right")
     for row in rows:
@@ -158,7 +148,7 @@ def _print_table(
     Console().print(table)
 
 
-def _similarity_row(name: str, result: SimilarityEvaluation) -> tuple[str, ...]:
+def _similarity_row(name: str, result: Any) -> tuple[str, ...]:
     share = result.covered / result.pairs
     return (
         name, "", f"{result.pairs:,}", f"{result.covered:,}", f"{100 * share:.1f} %", "",
@@ -166,9 +156,9 @@ def _similarity_row(name: str, result: SimilarityEvaluation) -> tuple[str, ...]:
     )  # fmt: skip
 
 
-def _analogy_row(name: str, section: str, scores: AnalogyScores) -> tuple[str, ...]:
-    figure = f"{100 * scores.accuracy:.1f} %" if scores.covered else "none covered"
+def _analogy_row(section: str, scores: Any) -> tuple[str, ...]:
+    figure = f"{100 * scores.accuracy:.1f} %" if scores.covered else "none"
     return (
-        name, section, f"{scores.questions:,}", f"{scores.covered:,}",
+        "analogies", section, f"{scores.questions:,}", f"{scores.covered:,}",
         f"{100 * scores.coverage:.1f} %", f"{scores.correct:,}", figure,
     )  # fmt: skip

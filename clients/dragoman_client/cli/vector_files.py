@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -11,9 +11,6 @@ from dragoman_client.cli.extras import needs_extra
 from dragoman_client.cli.model_errors import chosen, reported_model_errors
 from dragoman_client.cli.progress import progress
 from dragoman_client.cli.reporting import report
-
-if TYPE_CHECKING:
-    from dragoman_models.embeddings.import_vectors import ImportReport
 
 _DESCRIBED = {
     "format": "text (GloVe, word2vec, fastText .vec), word2vec-binary or fasttext-binary.",
@@ -98,7 +95,7 @@ def import_vectors(
     typer.echo(out)
 
 
-def _report_import(done: ImportReport) -> None:
+def _report_import(done: Any) -> None:
     imported = done.imported
     rows, width = imported.matrix.shape
     subwords = "" if imported.subwords is None else ", with subwords for unknown words"

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, TypeVar
+from typing import Annotated, Any, TypeVar
 
 import typer
 
 from dragoman_client.cli.reporting import CommandError
-
-if TYPE_CHECKING:
-    from dragoman_models.embeddings.build_glove_bundle import EvaluationSets
 
 Items = TypeVar("Items")
 
@@ -25,8 +22,8 @@ Similarity = Annotated[
 ]
 
 
-def read_word_sets(analogies: Path | None, similarity: Sequence[str] | None) -> EvaluationSets:
-    """Both kinds of sets; what is wrong in a file is said with its name and line."""
+def read_word_sets(analogies: Path | None, similarity: Sequence[str] | None) -> Any:
+    """The `EvaluationSets` of the files; what is wrong in a file is said with its name and line."""
     from dragoman_models.embeddings.build_glove_bundle import EvaluationSets
     from dragoman_models.embeddings.evaluation import parse_analogies, parse_similarities
 

@@ -4,7 +4,7 @@ import html
 import io
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -90,13 +90,13 @@ def _label(axes: "Axes", word_map: WordMap) -> None:
         )
         for index, (word, place) in enumerate(zip(word_map.words, word_map.places, strict=True))
     ]  # fmt: skip
-    canvas = FigureCanvasAgg(axes.figure.figure)
+    canvas: Any = FigureCanvasAgg(axes.figure.figure)
     canvas.draw()  # which also gives the axes their size
     points_per_dot = 72 / axes.figure.figure.dpi
     extents = [label.get_window_extent(canvas.get_renderer()) for label in labels]
     sizes = np.array([(box.width, box.height) for box in extents]) * points_per_dot
     points = axes.transData.transform(word_map.places) * points_per_dot
-    frame = axes.get_window_extent().extents * points_per_dot
+    frame = np.array(axes.get_window_extent().extents) * points_per_dot
     boxes = place_labels(points, sizes, frame)
     for index, (label, box, point) in enumerate(zip(labels, boxes, points, strict=True)):
         label.set_position(tuple(box[:2] - point))

@@ -14,6 +14,7 @@ import json
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -64,8 +65,8 @@ def measure_files(folder: Path, matrix: np.ndarray, runs: int) -> dict[str, floa
     figures: dict[str, float] = {}
     for name, path in (("text", text), ("binary", binary)):
         megabytes = path.stat().st_size / 1e6
-        seconds = best_seconds(lambda path=path: read_vectors(path), runs)
-        bare = best_seconds(lambda path=path: path.read_bytes(), runs)
+        seconds = best_seconds(partial(read_vectors, path), runs)
+        bare = best_seconds(path.read_bytes, runs)
         figures |= {
             f"{name}_megabytes": megabytes,
             f"{name}_seconds": seconds,
@@ -82,10 +83,10 @@ def measure_bundles(folder: Path, runs: int) -> dict[str, float]:
         bundle = folder / encoding.value / "1"
         import_vectors(folder / "vectors.bin", bundle, ImportOptions(encoding=encoding))
         weights = bundle / "weights.safetensors"
-        checksum = best_seconds(lambda path=weights: _sha256(path), runs)
+        checksum = best_seconds(partial(_sha256, weights), runs)
         name = f"bundle_{encoding.value.replace('-', '_')}"
         figures |= {
-            f"{name}_load_seconds": best_seconds(lambda at=bundle: load_word_vectors(at), runs),
+            f"{name}_load_seconds": best_seconds(partial(load_word_vectors, bundle), runs),
             f"{name}_bare_checksum_seconds": checksum,
         }
     return figures

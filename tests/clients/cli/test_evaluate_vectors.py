@@ -39,9 +39,9 @@ def test_figures_stand_in_rows_by_set_and_section(dragoman: Command, files: dict
     rows = [line.split("\t") for line in done.out.splitlines()]
     assert rows == [
         ["royal", "", "4", "3", "75.0 %", "", "rho 1.000"],
-        ["analogies, 3cosadd", "family", "2", "2", "100.0 %", "1", "50.0 %"],
-        ["analogies, 3cosadd", "capital-world", "2", "1", "50.0 %", "1", "100.0 %"],
-        ["analogies, 3cosadd", "all", "4", "3", "75.0 %", "2", "66.7 %"],
+        ["analogies", "family", "2", "2", "100.0 %", "1", "50.0 %"],
+        ["analogies", "capital-world", "2", "1", "50.0 %", "1", "100.0 %"],
+        ["analogies", "all", "4", "3", "75.0 %", "2", "66.7 %"],
     ]
 
 

@@ -9,8 +9,10 @@ from pathlib import Path
 from typing import Any, BinaryIO, cast
 
 from dragoman_models.embeddings.formats.imported import wrong_file
+from dragoman_models.errors import InvalidInputError
 
 _GZIP = b"\x1f\x8b"
+DAMAGED_GZIP = (EOFError, gzip.BadGzipFile, zlib.error)
 
 
 class _WatchedFile(io.FileIO):
@@ -42,10 +44,15 @@ def open_bytes(path: Path, on_read: Callable[[int], None] = lambda _: None) -> I
                     yield cast(BinaryIO, unpacked)
             else:
                 yield plain
-    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-        raise wrong_file(path, "", f"its gzip is cut short or damaged ({error})") from error
+    except DAMAGED_GZIP as error:
+        raise damaged_gzip(path, "", error) from error
     except OSError as error:
         raise wrong_file(path, "", f"cannot be read: {error.strerror or error}") from error
+
+
+def damaged_gzip(path: Path, place: str, error: Exception) -> InvalidInputError:
+    """The error of a packed file that cannot be unpacked beyond `place`."""
+    return wrong_file(path, place, f"its gzip is cut short or damaged ({error})")
 
 
 def read_exactly(file: BinaryIO, count: int) -> bytes:
