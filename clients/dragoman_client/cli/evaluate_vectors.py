@@ -35,12 +35,16 @@ def evaluate_vectors(
             help="Look for answers of analogies among the N most frequent words.",
         ),
     ] = None,
+    keep_case: Annotated[
+        bool, typer.Option("--keep-case", help="Look words of analogies up as they stand.")
+    ] = False,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:  # fmt: skip
     """Measure word vectors: Spearman's correlation with judgements, and analogies answered right.
 
-    Figures are over the covered items, those whose words are all known. Words of the sets are
-    looked up in lowercase; of analogies, the three words asked are no answers.
+    Figures are over the covered items, those whose words are all known. Words of analogies are
+    looked up in lowercase (but see --keep-case), those of pairs as they stand and then in
+    lowercase. The three words of a question are no answers to it.
     """
     with needs_extra("models"):
         from dragoman_models.embeddings.formats.imported import ReadOptions
@@ -50,7 +54,7 @@ def evaluate_vectors(
     if analogies is None and not similarity:
         raise typer.BadParameter("give --analogies, --similarity or both")
     with reported_model_errors():
-        sets = read_word_sets(analogies, similarity)
+        sets = read_word_sets(analogies, similarity, fold_case=not keep_case)
         size = None if vectors.is_dir() else vectors.stat().st_size
         with progress() as advance:
             read = ReadOptions(on_read=lambda count: advance("reading bytes", count, size))

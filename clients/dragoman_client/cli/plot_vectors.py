@@ -39,6 +39,7 @@ def plot_vectors(
 ) -> None:  # fmt: skip
     """Draw a map of words and their nearest words, or the heat map of their cosines."""
     with needs_extra("plot"):
+        from dragoman_models.embeddings.drawing_fonts import missing_letters
         from dragoman_models.embeddings.import_vectors import load_word_vectors
         from dragoman_models.embeddings.word_drawing import (
             check_drawing_name,
@@ -59,12 +60,19 @@ def plot_vectors(
         if heat_map:
             shown = known_words(model, words)
             draw_heat_map(shown, cosine_matrix(model, shown), out)
-            report(f"the cosines of {len(shown):,} words")
+            what = f"the cosines of {len(shown):,} words"
         else:
             options = MapOptions(projection=rule, neighbors=neighbors, seed=seed)
             word_map = map_words(model, words, options)
             draw_map(word_map, out)
-            report(f"a map of {len(word_map.words):,} words")
+            shown, what = list(word_map.words), f"a map of {len(word_map.words):,} words"
+        missing = missing_letters(shown)
+    report(what)
+    if missing and out.suffix.lower() in (".png", ".pdf"):
+        report(
+            f"no font of this machine has {missing!r}, so that boxes stand for it; .svg and .html "
+            "leave letters to the fonts of whoever looks at them"
+        )
     typer.echo(out)
 
 

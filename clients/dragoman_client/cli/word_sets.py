@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
@@ -22,7 +23,9 @@ Similarity = Annotated[
 ]
 
 
-def read_word_sets(analogies: Path | None, similarity: Sequence[str] | None) -> Any:
+def read_word_sets(
+    analogies: Path | None, similarity: Sequence[str] | None, *, fold_case: bool = True
+) -> Any:
     """The `EvaluationSets` of the files; what is wrong in a file is said with its name and line."""
     from dragoman_models.embeddings.build_glove_bundle import EvaluationSets
     from dragoman_models.embeddings.evaluation import parse_analogies, parse_similarities
@@ -35,7 +38,9 @@ def read_word_sets(analogies: Path | None, similarity: Sequence[str] | None) -> 
         if name in files:
             raise typer.BadParameter(f"{name!r} is given twice", param_hint="--similarity")
         files[name] = Path(file)
-    questions = [] if analogies is None else _parsed(analogies, parse_analogies)
+    questions: list[Any] = []
+    if analogies is not None:
+        questions = _parsed(analogies, partial(parse_analogies, fold_case=fold_case))
     judgements = {name: tuple(_parsed(file, parse_similarities)) for name, file in files.items()}
     return EvaluationSets(analogies=tuple(questions), similarities=judgements)
 

@@ -64,6 +64,17 @@ def test_json_holds_the_same_figures_of_a_bundle(
     assert analogies["sections"]["family"]["correct"] == 1
 
 
+def test_vectors_of_words_in_capitals_keep_their_case(
+    dragoman: Command, files: dict[str, str]
+) -> None:
+    Path(files["vectors"]).write_text(ROYAL.replace("man", "Man").replace("woMan", "woman"))
+    Path(files["questions"]).write_text("Man king woman queen\n")
+    flags = ["evaluate-vectors", files["vectors"], "--analogies", files["questions"], "--json"]
+    folded, kept = (dragoman(*flags, *more) for more in ([], ["--keep-case"]))
+    assert json.loads(folded.out)["analogies"]["covered"] == 0
+    assert json.loads(kept.out)["analogies"]["correct"] == 1
+
+
 def test_rare_words_can_be_left_out_as_answers(dragoman: Command, files: dict[str, str]) -> None:
     done = dragoman(
         "evaluate-vectors", files["vectors"], "--analogies", files["questions"], "--max-rank", "3",

@@ -51,6 +51,19 @@ def test_pictures_are_of_the_format_named(
         assert ">fünf<" in words_in(out)
 
 
+@pytest.mark.parametrize("name", ["p.png", "p.svg"])
+def test_letters_without_a_font_are_named_where_they_are_missing(
+    dragoman: Command, tmp_path: Path, name: str
+) -> None:
+    letter = "\ufdd0x\U0010fffd"  # neither will ever be a letter in any font
+    source = tmp_path / "v.txt"
+    source.write_text(f"one 1 0\n{letter} 1 1\nthree 0 1\n", encoding="utf-8")
+    flags = ["--vectors", str(source), "--neighbors", "0", "--out", str(tmp_path / name)]
+    done = dragoman("plot-vectors", "one", letter, "three", *flags)
+    assert done.code == 0, done.err
+    assert ("no font of this machine has" in done.err) == (name == "p.png")
+
+
 @pytest.mark.parametrize(
     ("words", "flags", "message"),
     [
