@@ -3,8 +3,11 @@
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 _USUAL_FAMILY = "DejaVu Sans"  # which matplotlib brings
+# Boxes for all letters, and pictures in colours, which matplotlib does not draw.
+_NO_LETTERS = ("Last Resort", "Noto Color Emoji")
 
 
 def missing_letters(words: Sequence[str]) -> str:
@@ -32,12 +35,14 @@ def _families(words: Sequence[str]) -> tuple[list[str], list[str]]:
     from matplotlib import font_manager
 
     families: list[str] = []
-    missing = list(
-        dict.fromkeys(letter for word in words for letter in word if letter.isprintable())
-    )
+    missing = [letter for letter in dict.fromkeys("".join(words)) if letter.isprintable()]
     usual = font_manager.FontProperties(family=_USUAL_FAMILY)
-    fonts = [(_USUAL_FAMILY, font_manager.findfont(usual))]
-    fonts += [(font.name, font.fname) for font in font_manager.fontManager.ttflist]
+    fonts: list[tuple[str, Any]] = [(_USUAL_FAMILY, font_manager.findfont(usual))]
+    fonts += [
+        (font.name, font.fname)
+        for font in font_manager.fontManager.ttflist
+        if not font.name.startswith(_NO_LETTERS)
+    ]
     for family, file in fonts:
         if not missing and families:
             break
