@@ -142,6 +142,18 @@ def read_bundle(folder: Path) -> Bundle:
     )
 
 
+def check_new_folder(folder: Path) -> None:
+    """Raises `BundleError` where `write_bundle` would refuse `folder`: it exists, or its name is
+    not NAME/VERSION. For before long work whose outcome goes there."""
+    folder = folder.absolute()
+    if not (is_model_name(folder.parent.name) and is_version(folder.name)):
+        raise BundleError(
+            folder, "is not NAME/VERSION, such as models/my-vectors/1 (the version a whole number)"
+        )
+    if os.path.lexists(folder):
+        raise BundleError(folder, "already exists; a bundle never changes, give the next version")
+
+
 def write_bundle(
     folder: Path,
     *,

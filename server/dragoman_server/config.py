@@ -40,7 +40,8 @@ Seconds = Annotated[float, Field(ge=0, le=86_400, allow_inf_nan=False)]
 
 
 class DefaultModels(BaseModel):
-    """The models that answer calls which name none. Where unset: the only model of its kind."""
+    """The models that answer calls which name none. Where unset: the only model of its kind, or of
+    several word vectors glove-100d, where that is among them."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 

@@ -67,9 +67,15 @@ class ModelRepository:
         )
 
     def default_name(self, service: str) -> str | None:
-        """The configured default of a service, or else the only model that answers it."""
+        """The configured default of a service, or else the only model that answers it, or else the
+        usual one of its family."""
+        if service in self._defaults:
+            return self._defaults[service]
         names = self._names_for(service)
-        return self._defaults.get(service) or (names[0] if len(names) == 1 else None)
+        if len(names) == 1:
+            return names[0]
+        usual = [one.usual for one in self._families.values() if one.service == service]
+        return next((name for name in usual if name in names), None)
 
     def current(self, name: str) -> ModelVersion | None:
         """The highest READY version."""

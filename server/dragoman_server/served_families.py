@@ -15,12 +15,16 @@ TRANSLATION_SERVICE = translation_service_pb2.DESCRIPTOR.services_by_name[
 
 @dataclass(frozen=True, kw_only=True)
 class ServedFamily:
-    """A family of models, the service that its models answer, and the setting of its default."""
+    """A family of models, the service that its models answer, and the setting of its default.
+
+    `usual` answers calls that name no model where that is not set and several models could.
+    """
 
     name: str
     service: str
     setting: str
     warm_up: Callable[[Any], None]  # a real call: the first one is slower than all others
+    usual: str | None = None
 
 
 def _warm_up_word_vectors(model: WordVectorModel) -> None:
@@ -44,6 +48,7 @@ SERVED_FAMILIES: tuple[ServedFamily, ...] = (
         service=EMBEDDING_SERVICE,
         setting="default_models.embedding",
         warm_up=_warm_up_word_vectors,
+        usual="glove-100d",
     ),
     ServedFamily(
         name="translation",

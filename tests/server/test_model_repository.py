@@ -214,4 +214,14 @@ async def test_a_model_is_described_from_its_bundle(
 
 
 def test_shipped_models_are_found() -> None:
-    assert "glove-100d" in {version.name for version in find_bundles([shipped_repository()])}
+    names = {version.name for version in find_bundles([shipped_repository()])}
+    assert {"glove-100d", "word2vec-books"} <= names
+
+
+def test_of_several_word_vectors_the_usual_ones_are_the_default() -> None:
+    shipped = find_bundles([shipped_repository()])
+    assert ModelRepository(shipped).default_name(EMBEDDING_SERVICE) == "glove-100d"
+    chosen = ModelRepository(shipped, defaults={EMBEDDING_SERVICE: "word2vec-books"})
+    assert chosen.default_name(EMBEDDING_SERVICE) == "word2vec-books"
+    others = [version_of(name, "word-vectors") for name in ("ab", "cd")]
+    assert ModelRepository(others).default_name(EMBEDDING_SERVICE) is None

@@ -8,12 +8,20 @@ from typing import Annotated
 import typer
 
 from dragoman_client.cli.evaluate import evaluate
+from dragoman_client.cli.evaluate_vectors import evaluate_vectors
 from dragoman_client.cli.models import models
+from dragoman_client.cli.plot_vectors import plot_vectors
 from dragoman_client.cli.reporting import ReportingGroup, use_utf8
 from dragoman_client.cli.serve import serve
 from dragoman_client.cli.train import train
 from dragoman_client.cli.translate import translate
+from dragoman_client.cli.vector_files import export_vectors, import_vectors
 from dragoman_client.cli.words import analogy, nearest, similarity
+
+_SUBCOMMANDS = (
+    serve, translate, similarity, nearest, analogy, models, evaluate,
+    import_vectors, export_vectors, evaluate_vectors, plot_vectors,
+)  # fmt: skip
 
 
 def main() -> None:
@@ -39,7 +47,7 @@ def command() -> typer.Typer:
         context_settings={"help_option_names": ["-h", "--help"]},
     )
     app.callback()(_options)
-    for subcommand in (serve, translate, similarity, nearest, analogy, models, evaluate):
+    for subcommand in _SUBCOMMANDS:
         app.command()(subcommand)
     app.add_typer(train(), name="train")
     return app

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Annotated, TextIO
@@ -21,6 +20,7 @@ from dragoman_client.cli.connection import (
     model_named,
 )
 from dragoman_client.cli.json_output import model_values, print_json
+from dragoman_client.cli.progress import progress
 from dragoman_client.cli.reporting import FAILED, CommandError, described_item, report
 from dragoman_client.cli.text_input import read_lines
 from dragoman_client.cli.translation_options import BeamWidth, LengthPenalty, Normalization
@@ -64,12 +64,12 @@ def evaluate(
     )
     with connect(server, timeout) as client, ExitStack() as stack:
         kept = None if output is None else stack.enter_context(_created(output))
-        advance = stack.enter_context(_progress(len(sources)))
+        advance = stack.enter_context(progress())
 
         def on_translated(batch: Sequence[TranslatedLine]) -> None:
             if kept is not None:
                 kept.writelines(f"{line.text}\n" for line in batch)
-            advance(len(batch))
+            advance("translating", len(batch), len(sources))
 
         corpus = translate_corpus(
             client, sources, model=model_named(model), options=options, on_translated=on_translated
@@ -103,21 +103,6 @@ def _created(path: Path) -> Iterator[TextIO]:
         raise CommandError(f"cannot write {path}: {error.strerror}") from error
     with file:
         yield file
-
-
-@contextmanager
-def _progress(total: int) -> Iterator[Callable[[int], None]]:
-    """A bar on standard error where that is a terminal; gives what moves it on."""
-    if not sys.stderr.isatty():
-        yield lambda _: None
-        return
-    from rich.console import Console
-    from rich.progress import MofNCompleteColumn, Progress, TimeElapsedColumn
-
-    columns = (*Progress.get_default_columns(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("translating", total=total)
-        yield lambda count: bar.advance(task, count)
 
 
 def _print_scores(

@@ -11,7 +11,9 @@ from typing import Annotated, Any
 import typer
 
 from dragoman_client.cli.extras import needs_extra
+from dragoman_client.cli.model_errors import chosen
 from dragoman_client.cli.reporting import CommandError, report
+from dragoman_client.cli.word_sets import Analogies, Similarity, read_word_sets
 
 _INTERRUPTED = 130
 
@@ -55,13 +57,6 @@ Attribution = Annotated[
 Language = Annotated[str | None, typer.Option(metavar="TAG", help="BCP 47, such as en.")]
 Encoding = Annotated[
     str, typer.Option(metavar="ENCODING", help="float32, int16-rows or int8-rows, in the bundle.")
-]
-Analogies = Annotated[
-    Path | None, typer.Option(metavar="FILE", help="Questions to measure the vectors by.")
-]
-Similarity = Annotated[
-    list[str] | None,
-    typer.Option(metavar="NAME=FILE", help="Judgements to measure the vectors by; repeatable."),
 ]
 
 
@@ -149,8 +144,9 @@ _SETTINGS = (
 
 
 def _train(kind: str, recipe_type: Any, trainer: Callable[..., Any], flags: dict[str, Any]) -> None:
+    from dragoman_models.bundle import check_new_folder
+    from dragoman_models.embeddings.quantization import VectorEncoding
     from dragoman_models.embeddings.training.recipe import read_recipe
-    from dragoman_models.embeddings.training.vector_bundle import check_new_folder
     from dragoman_models.errors import DragomanError
 
     out: Path = flags["out"]
@@ -160,7 +156,8 @@ def _train(kind: str, recipe_type: Any, trainer: Callable[..., Any], flags: dict
         recipe = read_recipe(
             recipe_type, flags["config"], overrides | _parsed(flags["setting"] or [])
         )
-        sets, encoding = _read_sets(flags)
+        encoding = chosen(VectorEncoding, flags["encoding"], "--encoding")
+        sets = read_word_sets(flags["analogies"], flags["similarity"])
         check_new_folder(bundle)  # now, rather than after hours of training
         trained = trainer(recipe, out, resume=flags["resume"]).run()
         _write_bundle(kind, bundle, trained, recipe, flags, sets, encoding)
@@ -186,53 +183,44 @@ def _parsed(settings: list[str]) -> dict[str, Any]:
     return parsed
 
 
-def _read_sets(flags: dict[str, Any]) -> tuple[Any, Any]:
-    from dragoman_models.embeddings.build_glove_bundle import EvaluationSets
-    from dragoman_models.embeddings.evaluation import parse_analogies, parse_similarities
-    from dragoman_models.embeddings.quantization import VectorEncoding
-
-    try:
-        encoding = VectorEncoding(flags["encoding"])
-    except ValueError as error:
-        known = ", ".join(each.value for each in VectorEncoding)
-        raise typer.BadParameter(f"must be one of {known}", param_hint="--encoding") from error
-    questions: list[Any] = []
-    if flags["analogies"]:
-        questions = parse_analogies(flags["analogies"].read_text(encoding="utf-8"))
-    similarities = {}
-    for item in flags["similarity"] or []:
-        name, equals, file = item.partition("=")
-        if not (name and equals and file):
-            raise typer.BadParameter(f"{item!r} is not NAME=FILE", param_hint="--similarity")
-        text = Path(file).read_text(encoding="utf-8")
-        similarities[name] = tuple(parse_similarities(text))
-    return EvaluationSets(analogies=tuple(questions), similarities=similarities), encoding
-
-
 def _write_bundle(
     kind: str, bundle: Path, trained: Any, recipe: Any, flags: dict[str, Any], sets: Any,
     encoding: Any,
 ) -> None:  # fmt: skip
     from dragoman_models.embeddings.training.vector_bundle import (
         BundleFacts,
-        settings_of,
         write_trained_vectors,
     )
 
-    # As another would type it: without this machine's folders.
-    words = ["dragoman", "train", kind, "--out", "run"]
-    for file in recipe.corpus:
-        words += ["--corpus", file.absolute().name]
-    usual = type(recipe)(corpus=recipe.corpus)
-    for name, value in settings_of(recipe).items():
-        if value == settings_of(usual)[name]:
-            continue
-        words += ["--set", f"{name}={str(value).lower() if isinstance(value, bool) else value}"]
     facts = BundleFacts(
-        command=shlex.join(words),
+        command=_command(kind, bundle, recipe, flags),
         data=flags["data"],
         license=flags["data_license"],
         attribution=flags["attribution"],
         language=flags["language"],
     )
     write_trained_vectors(bundle, trained, recipe, facts=facts, encoding=encoding, sets=sets)
+
+
+def _command(kind: str, bundle: Path, recipe: Any, flags: dict[str, Any]) -> str:
+    """The command as another would type it: without this machine's folders."""
+    from dragoman_models.embeddings.training.vector_bundle import settings_of
+
+    words = ["dragoman", "train", kind, "--out", "run"]
+    for file in recipe.corpus:
+        words += ["--corpus", file.absolute().name]
+    if getattr(recipe, "continue_from", None) is not None:
+        words += ["--continue-from", recipe.continue_from.absolute().name]
+    usual = settings_of(type(recipe)(corpus=recipe.corpus))
+    for name, value in settings_of(recipe).items():
+        if value != usual.get(name):
+            text = str(value).lower() if isinstance(value, bool) else str(value)
+            words += ["--set", f"{name}={text}"]
+    words += ["--bundle", f"{bundle.absolute().parent.name}/{bundle.name}"]
+    words += ["--encoding", flags["encoding"]]
+    if flags["analogies"] is not None:
+        words += ["--analogies", flags["analogies"].name]
+    for item in flags["similarity"] or []:
+        name, _, file = item.partition("=")
+        words += ["--similarity", f"{name}={Path(file).name}"]
+    return shlex.join(words)

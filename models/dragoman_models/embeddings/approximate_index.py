@@ -5,6 +5,7 @@ only a neighbour may be missing.
 """
 
 import enum
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -55,9 +56,15 @@ class ApproximateIndex:
         self.options = options
 
     @classmethod
-    def build(cls, rows: CosineIndex, options: ApproximateOptions) -> "ApproximateIndex":
+    def build(
+        cls,
+        rows: CosineIndex,
+        options: ApproximateOptions,
+        done: Callable[[int], None] = lambda _: None,
+    ) -> "ApproximateIndex":
         """Index `rows`; takes minutes for some hundred thousand rows, on one thread, and then gives
-        the same index each time. Raises ModuleNotFoundError without faiss."""
+        the same index each time. `done` is told how many more rows are in it. Raises
+        ModuleNotFoundError without faiss."""
         faiss = _faiss()
         index = _empty_index(faiss, rows.size, rows.dimensions, options)
         units = _unit_blocks(rows)
@@ -68,6 +75,7 @@ class ApproximateIndex:
             index.train(sample)
         for block in units:
             index.add(block)
+            done(len(block))
         return cls(index, options)
 
     @classmethod

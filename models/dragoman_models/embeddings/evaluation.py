@@ -29,7 +29,7 @@ _PAIRS_PER_CALL = 1_024
 
 @dataclass(frozen=True, kw_only=True)
 class AnalogyItem:
-    """A question with its answer, from one section of a question file; words in lowercase."""
+    """A question with its answer, from one section of a question file."""
 
     section: str
     question: AnalogyQuestion
@@ -81,16 +81,17 @@ class SimilarityEvaluation:
     spearman: float
 
 
-def parse_analogies(text: str) -> list[AnalogyItem]:
+def parse_analogies(text: str, *, fold_case: bool = True) -> list[AnalogyItem]:
     """The questions of a file in the format of questions-words.txt (Mikolov et al. 2013).
 
-    A line ": name" starts a section; any other line holds four words a b c d. Case is folded.
-    Raises `InvalidInputError` with the line's number.
+    A line ": name" starts a section; any other line holds four words a b c d, which are put into
+    lowercase where `fold_case`, for vectors of lowercase words. Raises `InvalidInputError` with
+    the line's number.
     """
     items: list[AnalogyItem] = []
     section = ""
     for number, line in enumerate(text.split("\n"), start=1):
-        words = line.lower().split()
+        words = (line.lower() if fold_case else line).split()
         if line.startswith(":"):
             section = line[1:].strip()
         elif len(words) == 4:

@@ -1,12 +1,13 @@
 """Other programs' word vectors into a bundle, and a bundle's vectors into other programs' files."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 import safetensors
 
-from dragoman_models.bundle import read_bundle
+from dragoman_models.bundle import check_new_folder, read_bundle
 from dragoman_models.embeddings.approximate_index import ApproximateIndex, ApproximateOptions
 from dragoman_models.embeddings.cosine_index import CosineIndex
 from dragoman_models.embeddings.family import WORD_VECTORS, write_word_vectors
@@ -30,7 +31,8 @@ class ImportOptions:
     """How vectors are read and stored, and what the card says of them.
 
     `index` builds an index for approximate search; it takes minutes for some hundred thousand
-    words. `origin`, `license` and `languages` are what the card and config.json say.
+    words. `origin`, `license` and `languages` are what the card and config.json say. `on_indexed`
+    is told how many more words, of how many, are in the index.
     """
 
     read: ReadOptions = field(default_factory=ReadOptions)
@@ -40,6 +42,7 @@ class ImportOptions:
     origin: str = ""
     license: str = ""
     languages: tuple[str, ...] = ()
+    on_indexed: Callable[[int, int], None] = lambda _, __: None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,12 +59,16 @@ def import_vectors(source: Path, out: Path, options: ImportOptions) -> ImportRep
     Raises `InvalidInputError` that says where the file is wrong, `BundleError`, and
     ModuleNotFoundError where an index is wanted and faiss is not installed.
     """
+    check_new_folder(out)  # now, rather than after minutes of work
     imported = read_vectors(source, options.read, file_format=options.file_format)
     vectors = _word_vectors(source, imported)
     metrics: dict[str, object] = {}
     recall = None
     if options.index is not None:
-        vectors.approximate = ApproximateIndex.build(vectors.index, options.index)
+        total = vectors.vocabulary_size
+        vectors.approximate = ApproximateIndex.build(
+            vectors.index, options.index, lambda count: options.on_indexed(count, total)
+        )
         recall = index_recall(vectors.index, vectors.approximate)
         metrics["approximate_index"] = {
             f"recall_at_{_RECALL_AT}": round(recall, 4),
@@ -79,23 +86,33 @@ def import_vectors(source: Path, out: Path, options: ImportOptions) -> ImportRep
     return report
 
 
-def export_vectors(folder: Path, out: Path, export_format: ExportFormat) -> int:
+def export_vectors(
+    folder: Path,
+    out: Path,
+    export_format: ExportFormat,
+    on_written: Callable[[int, int], None] = lambda _, __: None,
+) -> int:
     """Write the vectors of the bundle in `folder` to the file `out`; returns how many words.
 
-    Subwords and index have no place in these formats. Raises `BundleError` and `InvalidInputError`.
+    Subwords and index have no place in these formats. `on_written` is told how many more words, of
+    how many, are written. Raises `BundleError` and `InvalidInputError`.
     """
     model = load_word_vectors(folder)
-    write_vectors(out, model.vocabulary, model.index.matrix, export_format)
-    return model.vocabulary_size
+    total = model.vocabulary_size
+    write_vectors(
+        out, model.vocabulary, model.index.matrix, export_format,
+        lambda count: on_written(count, total),
+    )  # fmt: skip
+    return total
 
 
-def load_word_vectors(path: Path) -> WordVectors:
+def load_word_vectors(path: Path, options: ReadOptions | None = None) -> WordVectors:
     """The vectors at `path`: a bundle's folder, or a file in any of the formats that can be read.
 
-    Raises `BundleError` and `InvalidInputError`.
+    `options` are for a file. Raises `BundleError` and `InvalidInputError`.
     """
     if not path.is_dir():
-        return _word_vectors(path, read_vectors(path))
+        return _word_vectors(path, read_vectors(path, options))
     bundle = read_bundle(path)
     model = load_model(bundle)
     if not isinstance(model, WordVectors):

@@ -4,7 +4,8 @@
         --stanford GloVe/build --analogies questions-words.txt \\
         --similarity wordsim353=wordsim353.tsv --similarity simlex999=simlex999.txt
 
-`--stanford` is the folder with its programs `cooccur` and `glove`. Both get the text tokenized
+`--stanford` is the folder with its programs `cooccur` and `glove`, which its own Makefile or
+`build_stanford_glove.py` builds. Both get the text tokenized
 alike and the same vocabulary; Stanford's entries are shuffled by numpy, which is not counted for
 it. Only ratios of one run mean something.
 """

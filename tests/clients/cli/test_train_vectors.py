@@ -57,6 +57,27 @@ def test_a_recipe_and_flags_over_it(dragoman: Command, text: Path, tmp_path: Pat
     assert (settings["dimensions"], settings["architecture"]) == (6, "cbow")
 
 
+def test_continued_training_adds_words_and_its_card_says_from_what(
+    dragoman: Command, text: Path, tmp_path: Path
+) -> None:
+    train = ["train", "word2vec", "--dimensions", "4", "--epochs", "1"]
+    first, second = tmp_path / "cats", tmp_path / "more"
+    assert dragoman(*train, "--corpus", str(text), "--out", str(first)).code == 0
+    new = tmp_path / "new.txt"
+    new.write_text("the cow sat on the horse\n" * 30)
+    done = dragoman(
+        *train, "--corpus", str(new), "--out", str(second), "--continue-from", str(first),
+        "--set", "max_words=100",
+    )  # fmt: skip
+    assert done.code == 0, done.err
+    bundle = read_bundle(Path(done.out.strip()))
+    assert set(bundle.file("vocabulary.txt").decode().split()) == {
+        "the", "cat", "sat", "on", "mat", "dog", "cow", "horse",
+    }  # fmt: skip
+    assert "--continue-from cats --set dimensions=4" in bundle.metrics["command"]
+    assert "--set max_words=100" in bundle.metrics["command"]
+
+
 def test_resume_needs_the_same_run(dragoman: Command, text: Path, tmp_path: Path) -> None:
     train = ["train", "word2vec", "--corpus", str(text), "--epochs", "1"]
     first = dragoman(*train, "--out", str(tmp_path / "run"), "--dimensions", "4")

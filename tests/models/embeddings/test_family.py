@@ -25,7 +25,8 @@ from dragoman_models.errors import BundleError
 from dragoman_models.registry import load_model
 from dragoman_models.vocabulary import Vocabulary
 
-SHIPPED = Path(dragoman_models.__file__).parent / "pretrained" / "glove-100d" / "1"
+PRETRAINED = Path(dragoman_models.__file__).parent / "pretrained"
+SHIPPED = PRETRAINED / "glove-100d" / "1"
 WORDS = ["été", "東京", "🙂", "a b", "\r", "\u2028", "nul\0"]
 
 
@@ -131,3 +132,19 @@ def test_word_vectors_load_without_torch() -> None:
         env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
     )  # fmt: skip
     assert run.stdout.strip() == "False"
+
+
+def test_the_shipped_word2vec_vectors_are_of_their_books() -> None:
+    bundle = read_bundle(PRETRAINED / "word2vec-books" / "1")
+    model = load_model(bundle)
+    assert isinstance(model, WordVectors)
+    assert bundle.config["license"] == "CC0-1.0"
+    assert bundle.config["hyperparameters"]["method"] == "word2vec"
+    answers = model.nearest(["whale", "Athens", "seven"], SearchOptions(k=3))
+    found = [{n.word for n in a.neighbors} for a in answers if isinstance(a, Neighbors)]
+    assert [near & {"sperm", "athenian", "eight"} for near in found] == [
+        {"sperm"}, {"athenian"}, {"eight"},
+    ]  # fmt: skip
+    (answer,) = model.analogy([AnalogyQuestion(a="man", b="king", c="woman")], SearchOptions(k=1))
+    assert isinstance(answer, Neighbors)
+    assert answer.neighbors[0].word == "queen"

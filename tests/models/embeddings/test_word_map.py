@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from dragoman_models.embeddings.drawing_fonts import fonts_for, missing_letters
 from dragoman_models.embeddings.word_drawing import draw_heat_map, draw_map
 from dragoman_models.embeddings.word_map import (
     MapOptions,
@@ -87,3 +88,14 @@ def test_another_format_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InvalidInputError, match=r"must end in \.png, \.svg, \.pdf, \.html"):
         draw_heat_map(WORDS, np.eye(6), tmp_path / "m.docx")
     assert not list(tmp_path.iterdir())
+
+
+def test_fonts_have_the_letters_that_are_not_missing() -> None:
+    assert missing_letters(["naïve", "Ω", "a b"]) == ""
+    # U+13000 is a hieroglyph, which the fonts that matplotlib brings lack.
+    with fonts_for(["a", "\U00013000"]):
+        import matplotlib
+
+        families = matplotlib.rcParams["font.family"]
+    assert families[0] == "DejaVu Sans"
+    assert (missing_letters(["\U00013000"]) == "\U00013000") == (len(families) == 1)

@@ -54,7 +54,7 @@ def read_fasttext_binary(path: Path, options: ReadOptions) -> ImportedVectors:
 
     Raises `InvalidInputError`: not a fastText model, a quantized one (.ftz), one that is cut short.
     """
-    with open_bytes(path) as file:
+    with open_bytes(path, options.on_read) as file:
         header = _read_header(path, file)
         entries = _read_entries(path, file, header)
         _read(path, file, 8 * max(0, header.pruned_count), "the dictionary")

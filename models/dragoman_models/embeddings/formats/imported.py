@@ -1,7 +1,7 @@
 """What reading a file of word vectors gives, and the choices that it leaves to the caller."""
 
 import enum
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -31,11 +31,15 @@ class InvalidUtf8(enum.Enum):
 
 @dataclass(frozen=True, kw_only=True)
 class ReadOptions:
-    """`words` reads only that many of the file's first words; None reads all."""
+    """`words` reads only that many of the file's first words; None reads all.
+
+    `on_read` is told how many more bytes were taken from the disk, and may raise to stop.
+    """
 
     words: int | None = None
     duplicates: DuplicateWords = DuplicateWords.KEEP_FIRST
     invalid_utf8: InvalidUtf8 = InvalidUtf8.REFUSE
+    on_read: Callable[[int], None] = lambda _: None
 
 
 @dataclass(frozen=True, kw_only=True)

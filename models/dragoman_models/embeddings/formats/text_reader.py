@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dragoman_models.embeddings.cosine_index import Float32Matrix
-from dragoman_models.embeddings.formats.byte_source import open_bytes
+from dragoman_models.embeddings.formats.byte_source import DAMAGED_GZIP, damaged_gzip, open_bytes
 from dragoman_models.embeddings.formats.imported import (
     ImportedVectors,
     ReadOptions,
@@ -61,7 +61,7 @@ def read_text(path: Path, options: ReadOptions) -> ImportedVectors:
     finite number, no word or one that is not UTF-8, fewer or more lines than the header promises,
     or a last line without an end, which is how a file that is cut short looks.
     """
-    with open_bytes(path) as file:
+    with open_bytes(path, options.on_read) as file:
         start = file.read(_LONGEST_LINE)
         layout = layout_of(path, start)
         rows = _Rows()
@@ -106,22 +106,28 @@ def _whole_lines(path: Path, file: BinaryIO, start: bytes, layout: TextLayout) -
     """Blocks of whole lines, without the header."""
     pending = start.partition(b"\n")[2] if layout.header_words is not None else start
     at_end = False
+    line = layout.first_line
     while not at_end or pending:
-        block = file.read(_BLOCK_BYTES)
+        try:
+            block = file.read(_BLOCK_BYTES)
+        except DAMAGED_GZIP as error:
+            last = line - 1 + pending.count(b"\n")
+            raise damaged_gzip(path, f"after line {last:,}", error) from error
         at_end = not block
         pending += block
         whole = pending.rfind(b"\n") + 1
         if whole:
+            line += pending.count(b"\n", 0, whole)
             yield pending[:whole]
         elif at_end and pending:
             raise wrong_file(
                 path,
-                "",
+                f"line {line:,}",
                 "the last line has no end, so the file is cut short; if it is whole, end it with "
                 "a line feed",
             )
         elif len(pending) > _LONGEST_LINE:
-            raise wrong_file(path, "", f"has a line of more than {_LONGEST_LINE:,} bytes")
+            raise wrong_file(path, f"line {line:,}", f"has more than {_LONGEST_LINE:,} bytes")
         pending = pending[whole:]
 
 

@@ -1,10 +1,13 @@
 """Word vectors written as other programs read them."""
 
 import enum
+import gzip
 import os
 import uuid
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO, cast
 
 import numpy as np
 
@@ -16,17 +19,24 @@ _WHITE_SPACE = (" ", "\t", "\n", "\r", "\v", "\f")
 
 
 class ExportFormat(enum.Enum):
-    """A format that can be written. fastText's .vec is word2vec's text."""
+    """A format that can be written."""
 
     GLOVE_TEXT = "glove-text"
     WORD2VEC_TEXT = "word2vec-text"
     WORD2VEC_BINARY = "word2vec-binary"
+    FASTTEXT_VEC = "fasttext-vec"  # which is word2vec's text
 
 
 def write_vectors(
-    path: Path, words: Iterable[str], matrix: Float32Matrix, export_format: ExportFormat
+    path: Path,
+    words: Iterable[str],
+    matrix: Float32Matrix,
+    export_format: ExportFormat,
+    done: Callable[[int], None] = lambda _: None,
 ) -> None:
-    """Write `path`, whole or not at all; float32 numbers are read back as they were.
+    """Write `path`, whole or not at all, packed by gzip where its name ends in .gz.
+
+    float32 numbers are read back as they were. `done` is told how many more words are written.
 
     Raises `InvalidInputError` for a word with white space in it, which no reader of these formats
     could tell from a separator, for a file that exists, and for a disk that is full.
@@ -41,21 +51,34 @@ def write_vectors(
         raise InvalidInputError.single(str(path), "already exists; give another name")
     temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")
     try:
-        with temporary.open("xb") as file:
+        with _new_file(temporary, packed=path.suffix == ".gz") as file:
             if export_format is not ExportFormat.GLOVE_TEXT:
                 file.write(f"{matrix.shape[0]} {matrix.shape[1]}\n".encode())
             encode = _binary if export_format is ExportFormat.WORD2VEC_BINARY else _text
             for start in range(0, len(names), _ROWS_AT_ONCE):
                 rows = slice(start, start + _ROWS_AT_ONCE)
                 file.write(encode(names[rows], matrix[rows]))
-            file.flush()
-            os.fsync(file.fileno())
+                done(len(names[rows]))
         temporary.rename(path)
     except OSError as error:
         problem = f"cannot be written: {error.strerror or error}"
         raise InvalidInputError.single(str(path), problem) from error
     finally:
         temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def _new_file(path: Path, *, packed: bool) -> Iterator[BinaryIO]:
+    """A file to write to, on the disk when the block ends."""
+    with path.open("xb") as plain:
+        if packed:
+            # Without a name and a time, the same vectors give the same bytes.
+            with gzip.GzipFile(filename="", mode="wb", fileobj=plain, mtime=0) as file:
+                yield cast(BinaryIO, file)
+        else:
+            yield plain
+        plain.flush()
+        os.fsync(plain.fileno())
 
 
 def _text(words: list[str], matrix: Float32Matrix) -> bytes:

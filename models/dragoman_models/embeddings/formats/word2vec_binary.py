@@ -32,7 +32,7 @@ def read_word2vec_binary(path: Path, options: ReadOptions) -> ImportedVectors:
     Raises `InvalidInputError` that names the entry: a file that is cut short or has more than its
     header promises, a value that is not finite, a word that is empty or not UTF-8.
     """
-    with open_bytes(path) as file:
+    with open_bytes(path, options.on_read) as file:
         start = file.read(_BLOCK_BYTES)
         header = _HEADER.match(start[:_LONGEST_HEADER])
         if header is None or not int(header[1]) or not int(header[2]):

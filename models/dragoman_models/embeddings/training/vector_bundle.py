@@ -10,14 +10,12 @@ from typing import Any
 import numba
 import numpy as np
 
-from dragoman_models.bundle import is_model_name, is_version
 from dragoman_models.embeddings.build_glove_bundle import EvaluationSets, measure
 from dragoman_models.embeddings.family import write_word_vectors
 from dragoman_models.embeddings.quantization import VectorEncoding, decode, encode
 from dragoman_models.embeddings.training.recipe import CorpusRecipe, GloveRecipe, Word2VecRecipe
 from dragoman_models.embeddings.training.trained_vectors import TrainedVectors
 from dragoman_models.embeddings.word_vectors import WordVectors
-from dragoman_models.errors import BundleError
 
 _NOT_STATED = "not stated by whoever trained it"
 
@@ -45,7 +43,7 @@ Settings:
 
 ## Measured
 
-{loss_name} by epoch: {losses}.
+{loss_name} by epoch: {losses}.{loss_note}
 
 {figures}
 
@@ -63,6 +61,10 @@ Settings:
 
 With one thread, the same text, settings and library versions give the same vectors.
 """
+
+_LOSS_NOTE = """
+It is measured just before each step, when the steps before have fitted the vectors to the passage
+at hand; as the learning rate falls they fit it less closely, so that it may rise."""
 
 _METHODS = {
     "word2vec": (
@@ -122,17 +124,6 @@ def write_trained_vectors(
     )
 
 
-def check_new_folder(folder: Path) -> None:
-    """Raises `BundleError` where a bundle could not be written: not NAME/VERSION, or not new."""
-    folder = folder.absolute()
-    if not (is_model_name(folder.parent.name) and is_version(folder.name)):
-        raise BundleError(
-            folder, "is not NAME/VERSION, such as models/my-vectors/1 (the version a whole number)"
-        )
-    if folder.exists():
-        raise BundleError(folder, "already exists; a bundle never changes, give the next version")
-
-
 def settings_of(recipe: CorpusRecipe) -> dict[str, Any]:
     """The settings without this machine's folders and its rhythm of reports."""
     local = {"corpus", "continue_from", "checkpoint_seconds", "report_seconds", "megabytes"}
@@ -185,6 +176,7 @@ def _card(
         method_description=_METHODS[method],
         settings="\n".join(f"- {name}: {value}" for name, value in settings_of(recipe).items()),
         loss_name=weighted if method == "GloVe" else "Mean loss of a prediction, in nats,",
+        loss_note="" if method == "GloVe" else _LOSS_NOTE,
         losses=", ".join(f"{loss:.4f}" for loss in trained.mean_losses),
         figures=_figures(metrics["shipped"]),
         command=facts.command,

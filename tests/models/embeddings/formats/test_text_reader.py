@@ -1,6 +1,7 @@
 """Text vectors: numbers as Python reads them, words as they stand, and errors by their line."""
 
 import gzip
+import re
 from pathlib import Path
 
 import numpy as np
@@ -114,7 +115,8 @@ def test_words_that_are_not_utf8_can_be_replaced(tmp_path: Path) -> None:
         ("\n", "line 1: has no word and numbers"),
         ("word\n", "line 1: has no numbers after a word"),
         ("a 1 2", "line 1: has no end"),
-        ("a 1 2\nb 1 2", "the last line has no end, so the file is cut short"),
+        ("a 1 2\nb 1 2", "line 2: the last line has no end, so the file is cut short"),
+        ("9 2\na 1 2\nb 1 2", "line 3: the last line has no end, so the file is cut short"),
         ("a 1 2\nb 1\nc 1 2\n", "line 2: has 1 numbers where 2 are due"),
         ("a 1 2\nb 1 2 3\n", "line 2: has 3 numbers where 2 are due"),
         ("a 1 2\nb\n", "line 2: has 0 numbers where 2 are due"),
@@ -140,6 +142,18 @@ def test_a_wrong_file_is_named_by_its_line(tmp_path: Path, data: str | bytes, me
     with pytest.raises(InvalidInputError) as caught:
         read(tmp_path, data)
     assert message in str(caught.value)
+
+
+@pytest.mark.parametrize("header", ["", "400000 1\n"])
+def test_a_long_packed_file_is_cut_short_after_some_line(tmp_path: Path, header: str) -> None:
+    lines = header + "".join(f"word{i} {i}\n" for i in range(400_000))
+    assert len(lines) > 5 << 20  # more than is read at first
+    data = gzip.compress(lines.encode(), compresslevel=1)
+    with pytest.raises(InvalidInputError) as caught:
+        read(tmp_path, data[: len(data) // 10 * 9])
+    found = re.search(r"after line ([\d,]+): its gzip is cut short", str(caught.value))
+    assert found is not None
+    assert 200_000 < int(found[1].replace(",", "")) < 400_000
 
 
 def test_a_file_that_is_not_there_says_so(tmp_path: Path) -> None:
