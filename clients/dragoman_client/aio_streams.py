@@ -39,7 +39,7 @@ async def answers(
         request_serializer=lambda message: message.SerializeToString(),
         response_deserializer=call.response_type.FromString,
     )
-    stream = start(_taken(outgoing), timeout=timeout)
+    stream = start(taken(outgoing), timeout=timeout)
     counts: deque[int] = deque()  # of the items of the batches on the way
     first = True
     try:
@@ -48,11 +48,11 @@ async def answers(
             first = False
             counts.append(len(batch))
             if len(counts) == BATCHES_ON_THE_WAY:
-                for answer in call.answers(await _next(stream), counts.popleft()):
+                for answer in call.answers(await next_of(stream), counts.popleft()):
                     yield answer
         outgoing.put_nowait(None)
         while counts:
-            for answer in call.answers(await _next(stream), counts.popleft()):
+            for answer in call.answers(await next_of(stream), counts.popleft()):
                 yield answer
         if await stream.read() is not grpc.aio.EOF:  # which waits for the status of the call
             raise ServerError("the server answered more than it was asked")
@@ -62,7 +62,8 @@ async def answers(
         stream.cancel()
 
 
-async def _taken(outgoing: asyncio.Queue[Message | None]) -> AsyncIterator[Message]:
+async def taken(outgoing: asyncio.Queue[Message | None]) -> AsyncIterator[Message]:
+    """What is put into ``outgoing``, until None."""
     while (message := await outgoing.get()) is not None:
         yield message
 
@@ -71,7 +72,7 @@ async def _batches(
     items: Iterable[Item] | AsyncIterable[Item], size: int
 ) -> AsyncIterator[list[Item]]:
     batch: list[Item] = []
-    async for item in _each(items):
+    async for item in each(items):
         batch.append(item)
         if len(batch) == size:
             yield batch
@@ -80,7 +81,8 @@ async def _batches(
         yield batch
 
 
-async def _each(items: Iterable[Item] | AsyncIterable[Item]) -> AsyncIterator[Item]:
+async def each(items: Iterable[Item] | AsyncIterable[Item]) -> AsyncIterator[Item]:
+    """The items of either kind of iterable."""
     if isinstance(items, AsyncIterable):
         async for item in items:
             yield item
@@ -89,7 +91,7 @@ async def _each(items: Iterable[Item] | AsyncIterable[Item]) -> AsyncIterator[It
             yield item
 
 
-async def _next(stream: Any) -> Any:
+async def next_of(stream: Any) -> Any:
     response = await stream.read()
     if response is grpc.aio.EOF:
         # An error that ended the call before would have been raised.

@@ -12,7 +12,7 @@ from typing import TypeVar, cast, overload
 import grpc
 from google.protobuf.message import Message
 
-from dragoman_client import batch_calls, calls, streams
+from dragoman_client import batch_calls, calls, streams, translation_streams
 from dragoman_client.batch_calls import BatchCall
 from dragoman_client.calls import Call, OneOrMany
 from dragoman_client.channel import (
@@ -56,6 +56,7 @@ from dragoman_client.results import (
     WordVector,
 )
 from dragoman_client.status_errors import FailedCall, error_of_call, not_ready
+from dragoman_client.translation_streams import OnSummary, OrderedStream
 from dragoman_client.word_test_sets import (
     EvaluationProgress,
     WordTestSet,
@@ -385,6 +386,39 @@ class Client:
         """
         call = calls.translate(sources, model=model, options=options, target_prefix=target_prefix)
         return self._run(call, timeout)
+
+    def translate_stream(
+        self,
+        texts: Iterable[str],
+        *,
+        model: Model = "",
+        options: TranslationOptions | None = None,
+        target_prefix: str = "",
+        on_summary: OnSummary = lambda _: None,
+        timeout: float | None = None,
+    ) -> Iterator[ItemResult[Translation]]:
+        """Translates any number of texts, in order and in constant memory.
+
+        Texts are read as answers are taken, up to 256 ahead. A text that failed is represented by
+        its error. What the texts' own iterator raises ends the call. One model version answers all
+        of them, which the summary names.
+
+        Args:
+            on_summary: called at the end with what the server counted.
+            timeout: seconds that the whole stream may take. Without it, the server ends one that
+                gave no answer for long, 300 s by default.
+        Raises:
+            DragomanClientError: the stream failed as a whole; what came before it stands.
+        """
+        seconds = None if timeout is None else checked_seconds(timeout)
+        return translation_streams.translations(
+            self._channel,
+            OrderedStream(model=model, options=options, target_prefix=target_prefix),
+            texts,
+            timeout=seconds,
+            error_of=lambda error: self._error(error, seconds or math.inf),
+            on_summary=on_summary,
+        )
 
     def score_targets(
         self,

@@ -41,6 +41,9 @@ from dragoman.v1.model_service_pb2 import GetModelRequest, ListModelsRequest
 from dragoman.v1.translation_service_pb2 import (
     ScoreTargetRequest,
     TranslateRequest,
+    TranslateStreamConfig,
+    TranslateStreamItem,
+    TranslateStreamRequest,
     TranslationPair,
     TranslationSource,
 )
@@ -170,6 +173,19 @@ def translate_request(
             )
         )
     return request
+
+
+def stream_config(*, model: Model, options: TranslationOptions | None) -> TranslateStreamRequest:
+    return TranslateStreamRequest(
+        config=TranslateStreamConfig(model=_selector(model), options=_translation_options(options))
+    )
+
+
+def stream_item(text: str, *, number: int, target_prefix: str) -> TranslateStreamRequest:
+    source = TranslationSource(
+        text=_text(text, f"texts[{number}]"), target_prefix=_text(target_prefix, "target_prefix")
+    )
+    return TranslateStreamRequest(item=TranslateStreamItem(id=str(number), source=source))
 
 
 def score_targets_request(

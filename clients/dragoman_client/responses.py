@@ -24,7 +24,12 @@ from dragoman.v1.evaluation_service_pb2 import TranslationScores as TranslationS
 from dragoman.v1.model_service_pb2 import GetModelResponse, ListModelsResponse
 from dragoman.v1.translation_service_pb2 import Alignment as AlignmentMessage
 from dragoman.v1.translation_service_pb2 import Hypothesis as HypothesisMessage
-from dragoman.v1.translation_service_pb2 import ScoreTargetResponse, TranslateResponse
+from dragoman.v1.translation_service_pb2 import (
+    ScoreTargetResponse,
+    TranslateResponse,
+    TranslateStreamSummary,
+    TranslationResult,
+)
 from dragoman_client.errors import DragomanClientError, ServerError
 from dragoman_client.options import SearchMethod
 from dragoman_client.results import (
@@ -41,6 +46,7 @@ from dragoman_client.results import (
     Neighbors,
     ResolvedWord,
     Similarity,
+    StreamSummary,
     Translation,
     TranslationScores,
     WordMatch,
@@ -110,16 +116,27 @@ def analogy_results(response: AnalogyResponse) -> list[ItemResult[Neighbors]]:
 
 def translate_results(response: TranslateResponse) -> list[ItemResult[Translation]]:
     model = _model_version(response.model)
-    return [
-        Translation(
-            hypotheses=tuple(_hypothesis(found) for found in result.translation.hypotheses),
-            source_token_count=result.translation.source_token_count,
-            model=model,
-        )
-        if result.HasField("translation") and result.translation.hypotheses
-        else _item_error(result)
-        for result in response.results
-    ]
+    return [translation_result(result, model) for result in response.results]
+
+
+def translation_result(result: TranslationResult, model: ModelVersion) -> ItemResult[Translation]:
+    if not (result.HasField("translation") and result.translation.hypotheses):
+        return _item_error(result)
+    return Translation(
+        hypotheses=tuple(_hypothesis(found) for found in result.translation.hypotheses),
+        source_token_count=result.translation.source_token_count,
+        model=model,
+    )
+
+
+def stream_summary(message: TranslateStreamSummary) -> StreamSummary:
+    return StreamSummary(
+        model=_model_version(message.model),
+        item_count=message.item_count,
+        error_count=message.error_count,
+        source_token_count=message.source_token_count,
+        target_token_count=message.target_token_count,
+    )
 
 
 def score_target_results(response: ScoreTargetResponse) -> list[ItemResult[Hypothesis]]:

@@ -164,6 +164,20 @@ class Translation:
 
 
 @dataclass(frozen=True, kw_only=True)
+class StreamSummary:
+    """What a stream of translations came to, as the server counted it.
+
+    ``target_token_count`` is of the best translation of each text, with its end.
+    """
+
+    model: ModelVersion
+    item_count: int
+    error_count: int
+    source_token_count: int
+    target_token_count: int
+
+
+@dataclass(frozen=True, kw_only=True)
 class MetricScore:
     """A score with sacreBLEU's signature, which makes it reproducible."""
 

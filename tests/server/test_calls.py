@@ -239,7 +239,6 @@ async def test_a_message_over_the_limit_is_refused_with_the_limit(
 
 async def test_what_is_not_served_yet_is_unimplemented_by_name(server: RunningServer) -> None:
     stubs: list[tuple[Any, list[str]]] = [
-        (server.translation, ["TranslateStream"]),
         (server.evaluation, ["EvaluateTranslation"]),
         (server.models, ["LoadModel", "UnloadModel"]),
         (
@@ -255,9 +254,7 @@ async def test_what_is_not_served_yet_is_unimplemented_by_name(server: RunningSe
     for stub, names in stubs:
         for name in names:
             path = getattr(stub, name)._method.decode()
-            if name == "TranslateStream":
-                error = await failure(channel.stream_stream(path)(iter([b""])).read())
-            elif name.startswith("Evaluate") or name == "Generate":
+            if name.startswith("Evaluate") or name == "Generate":
                 error = await failure(channel.unary_stream(path)(b"").read())
             else:
                 error = await raw_call(server, path, b"")

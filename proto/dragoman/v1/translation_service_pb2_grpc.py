@@ -86,7 +86,6 @@ class TranslationServiceServicer:
 
         Errors of the call: as for Translate; also INVALID_ARGUMENT when the first message is not a config
         or a later one is. Errors of one item stand in its result.
-        UNIMPLEMENTED until it is served.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -58,7 +58,6 @@ class TranslationServiceStub:
 
     Errors of the call: as for Translate; also INVALID_ARGUMENT when the first message is not a config
     or a later one is. Errors of one item stand in its result.
-    UNIMPLEMENTED until it is served.
     """
     ScoreTarget: _grpc.UnaryUnaryMultiCallable[_translation_service_pb2.ScoreTargetRequest, _translation_service_pb2.ScoreTargetResponse]
     """ScoreTarget gives the probability of translations that the request holds, and how they align with
@@ -97,7 +96,6 @@ class TranslationServiceAsyncStub(TranslationServiceStub):
 
     Errors of the call: as for Translate; also INVALID_ARGUMENT when the first message is not a config
     or a later one is. Errors of one item stand in its result.
-    UNIMPLEMENTED until it is served.
     """
     ScoreTarget: _aio.UnaryUnaryMultiCallable[_translation_service_pb2.ScoreTargetRequest, _translation_service_pb2.ScoreTargetResponse]  # type: ignore[assignment]
     """ScoreTarget gives the probability of translations that the request holds, and how they align with
@@ -143,7 +141,6 @@ class TranslationServiceServicer:
 
         Errors of the call: as for Translate; also INVALID_ARGUMENT when the first message is not a config
         or a later one is. Errors of one item stand in its result.
-        UNIMPLEMENTED until it is served.
         """
 
     def ScoreTarget(

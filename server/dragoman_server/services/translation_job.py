@@ -1,7 +1,8 @@
-"""One request for translations being answered, in a thread of the queue."""
+"""Sources being translated, in a thread of the queue."""
 
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from dragoman.v1 import translation_service_pb2 as pb
@@ -11,7 +12,6 @@ from dragoman_server.error_status import item_status, with_root
 from dragoman_server.model_protocols import TranslationModel
 from dragoman_server.model_version import ModelVersion
 from dragoman_server.services.hypotheses import fill_hypothesis
-from dragoman_server.services.model_selection import answered_by
 from dragoman_server.work_queue import CancelFlag
 
 if TYPE_CHECKING:
@@ -22,39 +22,59 @@ _FIELDS = {"sources": "text", "prefixes": "target_prefix"}  # the model's names,
 _FLOAT_BYTES = 4
 
 
+@dataclass(frozen=True, kw_only=True)
+class TranslatedSource:
+    """What became of a source; ``target_token_count`` is the best hypothesis's, with its end."""
+
+    result: pb.TranslationResult
+    target_token_count: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class TranslationSettings:
+    """What holds for all sources of a call: what answers, and how."""
+
+    version: ModelVersion
+    asked: pb.TranslationOptions
+    options: "TranslationOptions"
+    limits: Limits
+
+
 class TranslationJob:
-    """Translates the sources of a request; each bad one gets its own error."""
+    """Translates sources; each bad one gets its own error."""
 
     def __init__(
-        self,
-        version: ModelVersion,
-        request: pb.TranslateRequest,
-        options: "TranslationOptions",
-        limits: Limits,
+        self, settings: TranslationSettings, sources: Sequence[pb.TranslationSource], root: str
     ) -> None:
-        self._version = version
-        self._model: TranslationModel = version.model
-        self._request = request
-        self._options = options
-        self._limits = limits
+        """Args: root: where a source stands in the request; ``{}`` in it is the source's index."""
+        self._model: TranslationModel = settings.version.model
+        self._asked = settings.asked
+        self._options = settings.options
+        self._limits = settings.limits
+        self._sources = sources
+        self._root = root
         self._errors: dict[int, InvalidInputError] = {}  # by index of the source
         self._tokens: dict[int, tuple[str, ...]] = {}  # of the sources that are translated
 
-    def run(self, flag: CancelFlag) -> pb.TranslateResponse:
-        for index, source in enumerate(self._request.sources):
+    def run(self, flag: CancelFlag) -> "list[TranslatedSource]":
+        """What became of each source, in order."""
+        for index, source in enumerate(self._sources):
             flag.check()
             self._check(index, source)
         answers = self._translate(flag)
         flag.check()
-        response = pb.TranslateResponse(model=answered_by(self._version))
-        for index in range(len(self._request.sources)):
-            result = response.results.add()
-            if index in self._errors:
-                error = item_status(self._errors[index], f"sources[{index}]")
-                result.error.CopyFrom(error)
-            else:
-                self._fill(result.translation, self._tokens[index], answers[index])
-        return response
+        return [self._translated(index, answers) for index in range(len(self._sources))]
+
+    def _translated(
+        self, index: int, answers: "dict[int, tuple[Hypothesis, ...]]"
+    ) -> "TranslatedSource":
+        result = pb.TranslationResult()
+        if index in self._errors:
+            error = item_status(self._errors[index], self._root.format(index))
+            result.error.CopyFrom(error)
+            return TranslatedSource(result=result, target_token_count=0)
+        self._fill(result.translation, self._tokens[index], answers[index])
+        return TranslatedSource(result=result, target_token_count=len(answers[index][0].tokens))
 
     def _check(self, index: int, source: pb.TranslationSource) -> None:
         most = self._limits.source_characters
@@ -78,7 +98,7 @@ class TranslationJob:
         """The hypotheses for each good source; those that the model itself refuses are left out."""
         while self._tokens:
             indices = list(self._tokens)
-            sources = [self._request.sources[index] for index in indices]
+            sources = [self._sources[index] for index in indices]
             try:
                 found = self._model.translate(
                     [source.text for source in sources],
@@ -132,6 +152,6 @@ class TranslationJob:
                 message.hypotheses.add(),
                 found,
                 source_tokens=source_tokens,
-                with_tokens=self._request.options.return_tokens,
-                with_alignment=self._request.options.return_alignments,
+                with_tokens=self._asked.return_tokens,
+                with_alignment=self._asked.return_alignments,
             )
