@@ -55,5 +55,6 @@ SERVED_FAMILIES: tuple[ServedFamily, ...] = (
         service=TRANSLATION_SERVICE,
         setting="default_models.translation",
         warm_up=_warm_up_translator,
+        usual="fr-en",
     ),
 )

@@ -137,8 +137,10 @@ def server(
 ) -> Iterator[RunningServer]:
     """One server for all tests that do not end it; what it logs must hold no traceback."""
     folder = tmp_path_factory.mktemp("server")
+    config = folder / "dragoman.toml"
+    config.write_text(f'[default_models]\ntranslation = "{TRANSLATOR}"\n')
     folders = ("--models", str(repository), "--models", str(damaged_repository))
-    with running_server(folder, *folders) as running:
+    with running_server(folder, "--config", str(config), *folders) as running:
         assert running.next_line().startswith("ready: ")
         yield running
         assert running.stop() == 0
