@@ -299,8 +299,8 @@ class AsyncClient:
         version answers all of them.
 
         Args:
-            timeout: seconds that the whole stream may take; None leaves it to the server, which
-                ends a call after 300 by default.
+            timeout: seconds that the whole stream may take. Without it, the server ends one that
+                gave no answer for long, 300 s by default.
         Raises:
             DragomanClientError: the stream failed as a whole; what came before it stands.
         """

@@ -102,7 +102,9 @@ class ServerSettings(BaseSettings):
         default=64, description="calls that may wait for a worker; more are refused"
     )
     max_deadline_seconds: Annotated[Seconds, Field(gt=0)] = Field(
-        default=300.0, description="the longest that a call may take, whatever its own deadline"
+        default=300.0,
+        description="the longest that a call may take, whatever its own deadline; of a stream of "
+        "requests, the longest from one answer to the next",
     )
     drain_seconds: Seconds = Field(
         default=30.0, description="how long calls in flight may take to end after SIGTERM"

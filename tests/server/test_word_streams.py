@@ -17,7 +17,9 @@ from dragoman.v1 import embedding_service_pb2 as pb
 from dragoman.v1.model_pb2 import ModelSelector
 from dragoman_models.embeddings.word_vectors import WordVectors
 from dragoman_models.vocabulary import Vocabulary
+from dragoman_server import call_deadline
 from dragoman_server.config import Limits
+from dragoman_server.model_repository import ModelRepository
 from dragoman_server.model_version import ModelVersion
 from dragoman_server.services.word_streams import embed_stream
 from dragoman_server.work_queue import WorkQueue
@@ -163,17 +165,17 @@ async def test_a_caller_that_does_not_read_is_not_worked_for(server_with: Server
     """An answer of 800 kB fills the connection's window, so only a few are made ahead."""
     model = CountingVectors(np.tile(np.ones(200_000, np.float32), (len(WORDS), 1)))
     async with server_with(None, [ready_version("w", "word-vectors", model)]) as server:
-        call = server.embedding.EmbedStream(embed("cat") for _ in range(200))
+        call = server.embedding.EmbedStream(embed("cat") for _ in range(50))
         await call.read()
         before = -1
         while model.asked != before:  # until it has come to rest
             before = model.asked
             await asyncio.sleep(0.5)
-        assert model.asked < 100
+        assert model.asked < 40
         read = 1
         while await call.read() is not grpc.aio.EOF:
             read += 1
-        assert read == model.asked == 200
+        assert read == model.asked == 50
 
 
 async def test_a_caller_that_goes_away_stops_the_work_on_its_batch(
@@ -235,3 +237,22 @@ async def test_an_error_of_the_callers_requests_cancels_and_leaves_the_server_we
         await all_of(server.embedding.EmbedStream(requests()))
     await wait_until(lambda: server.parts.admission.in_flight == 0)
     assert (await _embedded(server, "cat")).results[0].HasField("word_vector")
+
+
+async def test_each_answer_of_a_stream_renews_its_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    renewals: list[int] = []
+    monkeypatch.setattr(call_deadline, "renew", lambda: renewals.append(1))
+    version = ready_version("w", "word-vectors", WordVectors(Vocabulary(WORDS), MATRIX))
+
+    async def requests() -> AsyncIterator[pb.EmbedStreamRequest]:
+        for word in ("cat", "dog", "cats"):
+            yield embed(word)
+
+    queue = WorkQueue("test", worker_threads=1, max_queued=1)
+    stream = embed_stream(requests(), ModelRepository([version]), queue, Limits())
+    for count in range(3):
+        await anext(stream)
+        assert len(renewals) == count
+    assert await anext(stream, None) is None
+    assert len(renewals) == 3
+    queue.close()

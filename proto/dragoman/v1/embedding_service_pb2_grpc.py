@@ -125,7 +125,8 @@ class EmbeddingServiceServicer:
         The next request is read when the answer to the one before has been taken. A request that is wrong
         as a whole ends the stream with INVALID_ARGUMENT, after the answers to those before it; the
         violation names it by its number. A stream is refused with UNAVAILABLE only at its first request;
-        later ones wait for their turn.
+        later ones wait for their turn. A stream that has had no answer for the longest time of a call (300 s
+        by default) ends with DEADLINE_EXCEEDED.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

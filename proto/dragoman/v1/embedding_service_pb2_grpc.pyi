@@ -59,7 +59,8 @@ class EmbeddingServiceStub:
     The next request is read when the answer to the one before has been taken. A request that is wrong
     as a whole ends the stream with INVALID_ARGUMENT, after the answers to those before it; the
     violation names it by its number. A stream is refused with UNAVAILABLE only at its first request;
-    later ones wait for their turn.
+    later ones wait for their turn. A stream that has had no answer for the longest time of a call (300 s
+    by default) ends with DEADLINE_EXCEEDED.
     """
     NearestStream: _grpc.StreamStreamMultiCallable[_embedding_service_pb2.NearestStreamRequest, _embedding_service_pb2.NearestStreamResponse]
     """NearestStream is Nearest for any number of queries in constant memory: the first request carries
@@ -98,7 +99,8 @@ class EmbeddingServiceAsyncStub(EmbeddingServiceStub):
     The next request is read when the answer to the one before has been taken. A request that is wrong
     as a whole ends the stream with INVALID_ARGUMENT, after the answers to those before it; the
     violation names it by its number. A stream is refused with UNAVAILABLE only at its first request;
-    later ones wait for their turn.
+    later ones wait for their turn. A stream that has had no answer for the longest time of a call (300 s
+    by default) ends with DEADLINE_EXCEEDED.
     """
     NearestStream: _aio.StreamStreamMultiCallable[_embedding_service_pb2.NearestStreamRequest, _embedding_service_pb2.NearestStreamResponse]  # type: ignore[assignment]
     """NearestStream is Nearest for any number of queries in constant memory: the first request carries
@@ -159,7 +161,8 @@ class EmbeddingServiceServicer:
         The next request is read when the answer to the one before has been taken. A request that is wrong
         as a whole ends the stream with INVALID_ARGUMENT, after the answers to those before it; the
         violation names it by its number. A stream is refused with UNAVAILABLE only at its first request;
-        later ones wait for their turn.
+        later ones wait for their turn. A stream that has had no answer for the longest time of a call (300 s
+        by default) ends with DEADLINE_EXCEEDED.
         """
 
     def NearestStream(

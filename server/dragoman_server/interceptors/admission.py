@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 
 from dragoman_models.errors import OverloadedError
+from dragoman_server.call_deadline import bounded
 from dragoman_server.errors import DeadlinePassedError
 from dragoman_server.interceptors.call_scope import CallScopeInterceptor, Context, seconds_left
 
@@ -67,7 +68,7 @@ class AdmissionInterceptor(CallScopeInterceptor):
         self._idle.clear()
         try:
             with self._ended_politely(self._in_flight):
-                async with self._bounded():
+                async with bounded(self._max_deadline_seconds):
                     yield
         finally:
             if not self._in_flight:
@@ -88,15 +89,3 @@ class AdmissionInterceptor(CallScopeInterceptor):
             raise OverloadedError("the server is stopping", _RETRY_SECONDS) from None
         finally:
             tasks.discard(task)
-
-    @asynccontextmanager
-    async def _bounded(self) -> AsyncIterator[None]:
-        timeout = asyncio.timeout(self._max_deadline_seconds)
-        try:
-            async with timeout:
-                yield
-        except TimeoutError:
-            if not timeout.expired():
-                raise
-            limit = f"{self._max_deadline_seconds:g} s, the longest that this server allows"
-            raise DeadlinePassedError(f"the call took {limit}; send less at once") from None

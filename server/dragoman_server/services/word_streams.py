@@ -11,6 +11,7 @@ from typing import Any
 
 from dragoman.v1 import embedding_service_pb2 as pb
 from dragoman_models.errors import FieldViolation, InvalidInputError
+from dragoman_server import call_deadline
 from dragoman_server.config import Limits
 from dragoman_server.error_status import with_root
 from dragoman_server.model_repository import ModelRepository
@@ -97,6 +98,7 @@ async def _answered(
         except InvalidInputError as error:
             raise _in_request(error, number) from error
         yield answer
+        call_deadline.renew()
 
 
 class _Stream:
