@@ -14,7 +14,7 @@ from dragoman_models.language_model.layers import RecurrentLayer, recurrent_laye
 from dragoman_models.language_model.sequence_kernels import GruSequence, LstmSequence
 
 Array = npt.NDArray[np.float64]
-B, T, I, H = 3, 5, 4, 6
+B, T, IN, H = 3, 5, 4, 6
 PLAIN = ["rnn", "gru", "simple_gru", "lstm"]
 
 
@@ -51,9 +51,9 @@ def random_cell(name: str, seed: int = 0) -> tuple[torch.Tensor, State, CellWeig
         return torch.randn(*shape, generator=draw, dtype=torch.float64)
 
     weights = CellWeights(
-        tensor(gates * H, I), tensor(gates * H, H), tensor(gates * H), tensor(gates * H)
+        tensor(gates * H, IN), tensor(gates * H, H), tensor(gates * H), tensor(gates * H)
     )
-    return tensor(B, I), tuple(tensor(B, H) for _ in range(states)), weights
+    return tensor(B, IN), tuple(tensor(B, H) for _ in range(states)), weights
 
 
 @pytest.mark.parametrize("name", PLAIN)
@@ -70,11 +70,11 @@ def test_step_equals_its_equations(name: str) -> None:
 @pytest.mark.parametrize(("name", "layer"), [("rnn", nn.RNN), ("gru", nn.GRU), ("lstm", nn.LSTM)])
 def test_step_equals_torchs_own_layer(name: str, layer: Callable[..., nn.RNNBase]) -> None:
     torch.manual_seed(1)
-    theirs = layer(I, H)
+    theirs = layer(IN, H)
     weights = CellWeights(
         theirs.weight_ih_l0, theirs.weight_hh_l0, theirs.bias_ih_l0, theirs.bias_hh_l0
     )  # type: ignore[arg-type]
-    inputs = torch.randn(T, B, I)
+    inputs = torch.randn(T, B, IN)
     outputs, _ = theirs(inputs)
     state: State = tuple(torch.zeros(B, H) for _ in range(CELLS[name].states))
     for t in range(T):
@@ -99,12 +99,12 @@ def test_sequence_and_its_gradient_equal_the_steps(
 ) -> None:
     torch.manual_seed(2)
     config = NetworkConfig(
-        cell=name, embedding_size=I, hidden_size=H, layers=1, tie_weights=False,  # type: ignore[arg-type]
+        cell=name, embedding_size=IN, hidden_size=H, layers=1, tie_weights=False,  # type: ignore[arg-type]
         mogrifier_rank=2,
     )  # fmt: skip
     layer = recurrent_layers(config)[0]
     assert isinstance(layer, RecurrentLayer)
-    inputs = torch.randn(T, B, I)
+    inputs = torch.randn(T, B, IN)
     first = tuple(torch.randn(B, H) * 0.5 for _ in range(layer.cell.states))
     weighting = torch.randn(T, B, H)
     expected, last = stepped(layer, inputs, first)
@@ -145,26 +145,26 @@ def test_lstm_kernel_gradient_against_finite_differences() -> None:
 
 
 def test_mogrifier_without_rounds_is_an_lstm() -> None:
-    sizes = {"embedding_size": I, "hidden_size": H, "layers": 1, "tie_weights": False}
+    sizes = {"embedding_size": IN, "hidden_size": H, "layers": 1, "tie_weights": False}
     torch.manual_seed(4)
     mogrifier = recurrent_layers(
         NetworkConfig(cell="mogrifier_lstm", mogrifier_rounds=0, **sizes)  # type: ignore[arg-type]
     )[0]
     lstm = recurrent_layers(NetworkConfig(cell="lstm", **sizes))[0]  # type: ignore[arg-type]
     lstm.load_state_dict(mogrifier.state_dict())
-    inputs, state = torch.randn(T, B, I), (torch.zeros(B, H), torch.zeros(B, H))
+    inputs, state = torch.randn(T, B, IN), (torch.zeros(B, H), torch.zeros(B, H))
     torch.testing.assert_close(mogrifier(inputs, state)[0], lstm(inputs, state)[0])
 
 
 def test_mogrifier_step_equals_its_equations() -> None:
     config = NetworkConfig(
-        cell="mogrifier_lstm", embedding_size=I, hidden_size=H, layers=1, tie_weights=False,
+        cell="mogrifier_lstm", embedding_size=IN, hidden_size=H, layers=1, tie_weights=False,
         mogrifier_rounds=3,
     )  # fmt: skip
     torch.manual_seed(5)
     layer = recurrent_layers(config)[0].double()
     weights = {name: value.detach().numpy() for name, value in layer.state_dict().items()}
-    x0, h0, c0 = (torch.randn(B, n, dtype=torch.float64) for n in (I, H, H))
+    x0, h0, c0 = (torch.randn(B, n, dtype=torch.float64) for n in (IN, H, H))
 
     def gate(number: int, values: Array) -> Array:
         prefix = f"gates.{number - 1}.0"
@@ -181,7 +181,7 @@ def test_mogrifier_step_equals_its_equations() -> None:
 
 def test_weight_drop_takes_recurrent_weights_for_the_whole_sequence_only_in_training() -> None:
     torch.manual_seed(6)
-    layer = RecurrentLayer("rnn", I, H)
+    layer = RecurrentLayer("rnn", IN, H)
     kept = layer.weights(torch.float32, 0.5)
     share = float((kept.recurrent == 0).float().mean())
     assert 0.2 < share < 0.8
