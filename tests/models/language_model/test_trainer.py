@@ -68,7 +68,7 @@ def test_every_cell_learns(
         learning_rate=0.03, clip_norm=1.0, epochs=8,
     )  # fmt: skip
     trainer = run(recipe, tmp_path / "run")
-    assert trainer.best_loss < 0.2 * math.log(trainer.vocabulary.size)  # all tokens alike
+    assert trainer.best_loss < 0.5 * math.log(trainer.vocabulary.size)  # all tokens alike
     assert rows(tmp_path / "run/log.csv")[-1]["epoch"] == "8"
 
 
