@@ -6,9 +6,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from dragoman_models.language_model.config import NetworkConfig
+from dragoman_models.language_model.language_model import LanguageModel
+from dragoman_models.language_model.network import LanguageModelNetwork
 from dragoman_models.language_model.recipe import LanguageModelRecipe
+from dragoman_models.language_model.text_vocabulary import (
+    SubwordVocabulary,
+    TextVocabulary,
+    count_vocabulary,
+)
+from dragoman_models.tokenizer import train_tokenizer
 
 SENTENCES = (
     "the old man walked slowly to the house by the sea",
@@ -56,3 +65,29 @@ def tiny_recipe(text_file: Path) -> Callable[..., LanguageModelRecipe]:
         return LanguageModelRecipe.model_validate({**settings, **changes})
 
     return make
+
+
+def untrained_model(vocabulary: TextVocabulary, **sizes: Any) -> LanguageModel:
+    """Random weights, large enough that its distributions are far from flat."""
+    torch.manual_seed(3)
+    settings = {"embedding_size": 8, "hidden_size": 10, "layers": 2, **sizes}
+    config = NetworkConfig(vocabulary_size=vocabulary.size, **settings)
+    network = LanguageModelNetwork(config)
+    torch.nn.init.normal_(network.embedding, std=1.5)
+    return LanguageModel(network, vocabulary, language="en")
+
+
+@pytest.fixture(scope="session", params=["words", "characters", "subwords"])
+def any_model(request: pytest.FixtureRequest, lines: list[str]) -> LanguageModel:
+    """One model of each kind of vocabulary; cells and softmax differ too."""
+    if request.param == "subwords":
+        vocabulary = SubwordVocabulary(train_tokenizer(lines, vocabulary_size=320))
+        return untrained_model(vocabulary, cell="lstm")
+    counted = count_vocabulary(lines, request.param, most=60)
+    return untrained_model(counted, cell="gru", adaptive_cutoffs=(10, 20))
+
+
+@pytest.fixture(scope="session")
+def subword_model(lines: list[str]) -> LanguageModel:
+    """Pieces, of which 256 are bytes: what it says is mostly byte soup."""
+    return untrained_model(SubwordVocabulary(train_tokenizer(lines, vocabulary_size=320)))
