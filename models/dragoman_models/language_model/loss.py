@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import pairwise
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -28,45 +28,103 @@ def _chunk_rows(vocabulary: int) -> int:
     return max(128, _LARGEST_CHUNK // vocabulary)
 
 
-class SummedCrossEntropy(torch.autograd.Function):
-    """Sum over rows of -log softmax(h W^T + b)[target], in nats.
+class _Part(NamedTuple):
+    """One softmax, and where the gradient of its weights goes."""
 
-    With p the softmax, the gradient of the logits is p - onehot(target).
-    """
+    weight: Tensor  # (n, E)
+    bias: Tensor  # (n,)
+    weight_gradient: Tensor
+    bias_gradient: Tensor
 
-    @staticmethod
-    def forward(
-        ctx: Any, hidden: Tensor, weight: Tensor, bias: Tensor, target: Tensor, dtype: torch.dtype
-    ) -> Tensor:
-        """(N, E), (V, E), (V,), (N,) -> (); products in ``dtype``."""
-        typed_weight, typed_bias = weight.to(dtype), bias.to(dtype)
-        weight_gradient = torch.zeros_like(weight)
-        bias_gradient = torch.zeros_like(bias)
-        hidden_gradient = torch.empty_like(hidden, dtype=bias.dtype)
-        losses = hidden.new_empty(len(hidden), dtype=bias.dtype)
-        rows = _chunk_rows(len(weight))
+    def learn(self, hidden: Tensor, target: Tensor, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+        """(M, E), (M,) -> summed loss (), gradient of hidden (M, E); fills the weights' gradients.
+
+        With p the softmax, the gradient of the logits is p - onehot(target).
+        """
+        typed_weight, typed_bias = self.weight.to(dtype), self.bias.to(dtype)
+        hidden_gradient = torch.empty_like(hidden, dtype=dtype)
+        loss = self.bias.new_zeros(())
+        rows = _chunk_rows(len(self.weight))
         ones = hidden.new_ones(1, rows, dtype=dtype)
         for start in range(0, len(hidden), rows):
             part = slice(start, start + rows)
             chunk, gold = hidden[part].to(dtype), target[part].unsqueeze(1)
             probabilities = torch.softmax(torch.addmm(typed_bias, chunk, typed_weight.t()), dim=1)
-            gold_probability = probabilities.gather(1, gold)
-            losses[part] = -gold_probability.to(bias.dtype).clamp_min_(1e-30).log_().squeeze(1)
+            right = probabilities.gather(1, gold).to(self.bias.dtype)
+            loss -= right.clamp_min_(1e-30).log_().sum()
             difference = probabilities.scatter_add_(
                 1, gold, probabilities.new_full(gold.shape, -1.0)
             )
-            hidden_gradient[part] = difference @ typed_weight
-            weight_gradient += difference.t() @ chunk
+            torch.mm(difference, typed_weight, out=hidden_gradient[part])
+            of_weight = difference.t() @ chunk  # (n, E)
             # A product with ones sums the columns faster than sum() does in half precision.
-            bias_gradient += (ones[:, : len(difference)] @ difference)[0]
-        ctx.save_for_backward(hidden_gradient.to(hidden.dtype), weight_gradient, bias_gradient)
-        return losses.sum()
+            of_bias = (ones[:, : len(difference)] @ difference)[0]
+            if start:
+                self.weight_gradient += of_weight
+                self.bias_gradient += of_bias
+            else:  # the gradients are not filled with zeros first: that is as slow as a product
+                self.weight_gradient.copy_(of_weight)
+                self.bias_gradient.copy_(of_bias)
+        return loss, hidden_gradient
+
+
+class SummedCrossEntropy(torch.autograd.Function):
+    """Sum over rows of -log p(target), in nats, p of the full or the adaptive softmax."""
+
+    @staticmethod
+    def forward(
+        ctx: Any, hidden: Tensor, weight: Tensor, bias: Tensor, clusters: Tensor,
+        cluster_bias: Tensor, target: Tensor, bounds: Sequence[int], dtype: torch.dtype,
+    ) -> Tensor:  # fmt: skip
+        """Shapes as in `OutputLayer`; hidden (N, E), target (N,) -> (); products in ``dtype``."""
+        of_weight, of_bias = torch.empty_like(weight), torch.empty_like(bias)
+        first, in_head = bounds[0], target
+        tails: list[tuple[Tensor, _Part, int]] = []
+        for number, (low, high) in enumerate(pairwise(bounds)):
+            members = ((target >= low) & (target < high)).nonzero().squeeze(1)  # (M,)
+            in_head = in_head.index_fill(0, members, first + number)
+            own = slice(low, high)
+            tails.append(
+                (members, _Part(weight[own], bias[own], of_weight[own], of_bias[own]), low)
+            )
+        if tails:
+            head_weight = torch.cat([weight[:first], clusters])
+            head = _Part(
+                head_weight, torch.cat([bias[:first], cluster_bias]),
+                torch.empty_like(head_weight), bias.new_empty(len(head_weight)),
+            )  # fmt: skip
+        else:
+            head = _Part(weight, bias, of_weight, of_bias)
+        loss, of_hidden = head.learn(hidden, in_head, dtype)
+        if tails:
+            of_weight[:first], of_bias[:first] = (
+                head.weight_gradient[:first],
+                head.bias_gradient[:first],
+            )
+        for members, part, low in tails:
+            if len(members):
+                added, gradient = part.learn(hidden[members], target[members] - low, dtype)
+                loss += added
+                of_hidden.index_add_(0, members, gradient)
+            else:
+                part.weight_gradient.zero_()
+                part.bias_gradient.zero_()
+        of_clusters = (
+            (head.weight_gradient[first:], head.bias_gradient[first:])
+            if tails
+            else (torch.zeros_like(clusters), torch.zeros_like(cluster_bias))
+        )
+        ctx.gradients = (of_hidden.to(hidden.dtype), of_weight, of_bias, *of_clusters)
+        return loss
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> Any:
-        hidden, weight, bias = ctx.saved_tensors
-        return hidden * gradient, weight * gradient, bias * gradient, None, None
+        """Scales what forward computed where it lies, so it works once."""
+        gradients, ctx.gradients = ctx.gradients, None
+        if gradients is None:
+            raise RuntimeError("this loss can be differentiated only once")
+        return (*(one.mul_(gradient) for one in gradients), None, None, None)
 
 
 class OutputLayer:
@@ -101,19 +159,11 @@ class OutputLayer:
 
     def summed_loss(self, hidden: Tensor, target: Tensor, dtype: torch.dtype) -> Tensor:
         """(N, E), (N,) -> nats of all N tokens, with the gradient; products in ``dtype``."""
-        first = self.bounds[0]
-        in_head = target
-        total = hidden.new_zeros((), dtype=self.bias.dtype)
-        for number, (low, high) in enumerate(pairwise(self.bounds)):
-            members = ((target >= low) & (target < high)).nonzero().squeeze(1)  # (M,)
-            in_head = in_head.masked_fill((target >= low) & (target < high), first + number)
-            if len(members):
-                total = total + SummedCrossEntropy.apply(  # type: ignore[no-untyped-call]
-                    hidden[members], self.weight[low:high], self.bias[low:high],
-                    target[members] - low, dtype,
-                )  # fmt: skip
-        head: Tensor = SummedCrossEntropy.apply(hidden, *self._head(), in_head, dtype)  # type: ignore[no-untyped-call]
-        return total + head
+        loss: Tensor = SummedCrossEntropy.apply(  # type: ignore[no-untyped-call]
+            hidden, self.weight, self.bias, self.clusters, self.cluster_bias, target,
+            self.bounds, dtype,
+        )  # fmt: skip
+        return loss
 
     def token_log_probs(self, hidden: Tensor, target: Tensor) -> Tensor:
         """(N, E), (N,) -> natural log-probabilities (N,) of the targets, chunk by chunk."""

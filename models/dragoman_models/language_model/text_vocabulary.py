@@ -60,8 +60,6 @@ class TextVocabulary(Protocol):
 class _ListedVocabulary:
     """Words or characters, the most frequent first, after unknown (0) and end of text (1)."""
 
-    kind: VocabularyKind
-
     def __init__(self, vocabulary: Vocabulary) -> None:
         """Raises `VocabularyError` where the two special tokens do not stand first."""
         if list(vocabulary)[:2] != [UNKNOWN_TOKEN, END_TOKEN]:
@@ -85,7 +83,7 @@ class _ListedVocabulary:
 class WordVocabulary(_ListedVocabulary):
     """Whatever stands between white space is a word."""
 
-    kind = "words"
+    kind: VocabularyKind = "words"
 
     def encode_lines(self, lines: Sequence[str]) -> list[list[int]]:
         find = self._ids.get
@@ -104,7 +102,7 @@ class WordVocabulary(_ListedVocabulary):
 class CharacterVocabulary(_ListedVocabulary):
     """Each code point is a token."""
 
-    kind = "characters"
+    kind: VocabularyKind = "characters"
 
     def encode_lines(self, lines: Sequence[str]) -> list[list[int]]:
         find = self._ids.get
