@@ -46,6 +46,7 @@ class DefaultModels(BaseModel):
 
     embedding: str | None = Field(default=None, description="for EmbeddingService")
     translation: str | None = Field(default=None, description="for TranslationService")
+    language_model: str | None = Field(default=None, description="for LanguageModelService")
 
 
 class Limits(BaseModel):
@@ -68,6 +69,13 @@ class Limits(BaseModel):
         default=256 * 1024 * 1024, description="memory for the alignments of one text of Translate"
     )
     segments: Count = Field(default=100_000, description="segments of Score")
+    texts: Count = Field(default=1_024, description="texts of LanguageModelService.Score")
+    text_characters: Count = Field(
+        default=100_000, description="characters of a text, context or prompt of a language model"
+    )
+    samples: Count = Field(
+        default=256, description="continuations that one language model draws at the same time"
+    )
 
 
 class ServerSettings(BaseSettings):

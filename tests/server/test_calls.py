@@ -17,7 +17,6 @@ from grpc_status import rpc_status
 
 from dragoman.v1 import (
     embedding_service_pb2,
-    language_model_service_pb2_grpc,
     translation_service_pb2,
     vision_service_pb2_grpc,
 )
@@ -244,10 +243,6 @@ async def test_what_is_not_served_yet_is_unimplemented_by_name(server: RunningSe
         (server.evaluation, ["EvaluateTranslation", "EvaluateWordVectors"]),
         (server.models, ["LoadModel", "UnloadModel"]),
         (
-            language_model_service_pb2_grpc.LanguageModelServiceStub(server.channel),
-            ["Score", "Generate"],
-        ),
-        (
             vision_service_pb2_grpc.VisionServiceStub(server.channel),
             ["Classify", "Detect", "EmbedImage", "Verify"],
         ),
@@ -258,7 +253,7 @@ async def test_what_is_not_served_yet_is_unimplemented_by_name(server: RunningSe
             path = getattr(stub, name)._method.decode()
             if name in ("EmbedStream", "NearestStream", "TranslateStream"):
                 error = await failure(channel.stream_stream(path)(iter([b""])).read())
-            elif name.startswith("Evaluate") or name == "Generate":
+            elif name.startswith("Evaluate"):
                 error = await failure(channel.unary_stream(path)(b"").read())
             else:
                 error = await raw_call(server, path, b"")

@@ -9,10 +9,11 @@ import torch
 from torch import Tensor
 
 from dragoman_models.errors import FieldViolation, InvalidInputError
+from dragoman_models.language_model.generation_engine import prompt_tokens
 from dragoman_models.language_model.generation_options import MAX_TOKENS, FinishReason
 from dragoman_models.language_model.network import LanguageModelNetwork, NetworkState
 from dragoman_models.language_model.text_stream import TextStream
-from dragoman_models.language_model.text_vocabulary import TextVocabulary, locate_text
+from dragoman_models.language_model.text_vocabulary import TextVocabulary
 from dragoman_models.search.beam_search import SearchOptions, beam_search
 from dragoman_models.search.length_normalization import LengthNormalization
 
@@ -94,7 +95,7 @@ def complete(
     if violations := options.violations():
         raise InvalidInputError(violations)
     stop = cancelled or (lambda: False)
-    ids = [vocabulary.eos, *(token.id for token in locate_text(vocabulary, prompt))]
+    ids = prompt_tokens(vocabulary, prompt)
     state = network.initial_state(1)
     for start in range(0, len(ids) - 1, _PROMPT_SEGMENT):
         if stop():

@@ -27,13 +27,19 @@ BLOCK_ROWS = 16
 _PROMPT_SEGMENT = 64
 
 
+def prompt_tokens(vocabulary: TextVocabulary, prompt: str) -> list[int]:
+    """The prompt's tokens, behind the end-of-text token that stands before every text."""
+    return [vocabulary.eos, *(token.id for token in locate_text(vocabulary, prompt))]
+
+
 class Generation:
-    """One continuation; the engine moves it on."""
+    """One continuation, the ``index``-th sample of its prompt; the engine moves it on."""
 
     def __init__(
         self, options: GenerationOptions, seed: int, index: int, stream: TextStream
     ) -> None:
         self.options = options
+        self.index = index
         self.stream = stream
         self.random = np.random.default_rng(np.random.SeedSequence([seed, index]))
         self.tokens: list[int] = []
@@ -105,24 +111,28 @@ class GenerationEngine:
         waiting = sum(len(prompt.waiting) for prompt in self._prompts)
         return waiting + sum(one is not None for one in self._slots)
 
-    def prompt_tokens(self, prompt: str) -> list[int]:
-        """The prompt's tokens, with the end-of-text token that stands before every text."""
-        located = locate_text(self._vocabulary, prompt)
-        return [self._vocabulary.eos, *(token.id for token in located)]
-
     def join(
-        self, prompt: str, options: GenerationOptions, *, seed: int, samples: int = 1
+        self,
+        prompt: str,
+        options: GenerationOptions,
+        *,
+        seed: int,
+        samples: int = 1,
+        tokens: Sequence[int] | None = None,
     ) -> list[Generation]:
         """New continuations of one prompt, which is read once; they move from the next step on.
 
         Args:
             seed: with the sample's index and the options, it determines the text.
+            tokens: ``prompt_tokens(prompt)``, where another thread has made them already.
         Raises:
             InvalidInputError: an option is out of range.
         """
         if violations := options.violations():
             raise InvalidInputError(violations)
-        reading = _Prompt(self.prompt_tokens(prompt), self._network.initial_state(1))
+        if tokens is None:
+            tokens = prompt_tokens(self._vocabulary, prompt)
+        reading = _Prompt(tokens, self._network.initial_state(1))
         for index in range(samples):
             stream = TextStream(self._vocabulary, prompt, options.stop_strings)
             reading.waiting.append(Generation(options, seed, index, stream))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from dragoman_models.language_model.completion import Completion, CompletionOptions, complete
-from dragoman_models.language_model.generation_engine import GenerationEngine
+from dragoman_models.language_model.generation_engine import GenerationEngine, prompt_tokens
 from dragoman_models.language_model.network import LanguageModelNetwork
 from dragoman_models.language_model.scoring import TextScore, TextToScore, score_texts
 from dragoman_models.language_model.text_vocabulary import TextVocabulary
@@ -43,6 +43,14 @@ class LanguageModel:
     ) -> list[Completion]:
         """See `completion.complete`."""
         return complete(self.network, self.vocabulary, prompt, options, cancelled=cancelled)
+
+    def prompt_tokens(self, prompt: str) -> list[int]:
+        """What an engine reads of a prompt: its tokens, and one before them."""
+        return prompt_tokens(self.vocabulary, prompt)
+
+    def token_text(self, token: int) -> str:
+        """The token as the vocabulary writes it."""
+        return self.vocabulary.token_text(token)
 
     def engine(self) -> GenerationEngine:
         """A new batch of continuations, empty."""

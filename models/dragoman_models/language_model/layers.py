@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -46,7 +47,7 @@ class RecurrentLayer(nn.Module):
         Dropping weights, not activations, is the same at every step of the sequence (DropConnect;
         Merity et al. 2018, section 2).
         """
-        recurrent = self.weight_hh
+        recurrent: Tensor = self.weight_hh
         if self.training and weight_drop:
             recurrent = nn.functional.dropout(recurrent, weight_drop)
         return CellWeights(
@@ -117,8 +118,8 @@ class MogrifierLayer(RecurrentLayer):
     def _rounds(self, dtype: torch.dtype) -> list[Callable[[Tensor], Tensor]]:
         """Each round's map, its weights cast to the type of this pass once for all steps."""
         return [
-            partial(_apply, [(part.weight.to(dtype), _typed(part.bias, dtype)) for part in gate])
-            for gate in self.gates  # type: ignore[attr-defined]
+            partial(_apply, [_typed(part, dtype) for part in cast(nn.Sequential, gate)])
+            for gate in self.gates
         ]
 
     def step(self, inputs: Tensor, state: State) -> State:
@@ -146,8 +147,9 @@ def _low_rank(inputs: int, outputs: int, config: NetworkConfig) -> nn.Sequential
     return nn.Sequential(nn.Linear(inputs, rank, bias=False), nn.Linear(rank, outputs))
 
 
-def _typed(bias: Tensor | None, dtype: torch.dtype) -> Tensor | None:
-    return None if bias is None else bias.to(dtype)
+def _typed(part: nn.Module, dtype: torch.dtype) -> tuple[Tensor, Tensor | None]:
+    assert isinstance(part, nn.Linear)  # noqa: S101 - _low_rank makes no others
+    return part.weight.to(dtype), None if part.bias is None else part.bias.to(dtype)
 
 
 def _apply(maps: list[tuple[Tensor, Tensor | None]], values: Tensor) -> Tensor:

@@ -60,8 +60,8 @@ class _Part(NamedTuple):
             # A product with ones sums the columns faster than sum() does in half precision.
             of_bias = (ones[:, : len(difference)] @ difference)[0]
             if start:
-                self.weight_gradient += of_weight
-                self.bias_gradient += of_bias
+                self.weight_gradient.add_(of_weight)
+                self.bias_gradient.add_(of_bias)
             else:  # the gradients are not filled with zeros first: that is as slow as a product
                 self.weight_gradient.copy_(of_weight)
                 self.bias_gradient.copy_(of_bias)

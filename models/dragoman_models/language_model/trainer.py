@@ -138,10 +138,12 @@ class LanguageModelTrainer:
 
     def _optimizer(self) -> torch.optim.Optimizer:
         recipe, parameters = self.recipe, self.network.parameters()
-        rates = {"lr": recipe.learning_rate, "weight_decay": recipe.weight_decay}
+        rate, decay = recipe.learning_rate, recipe.weight_decay
         if recipe.optimizer == "sgd":
-            return torch.optim.SGD(parameters, **rates, fused=True)
-        return torch.optim.Adam(parameters, **rates, betas=(0.9, 0.99), fused=True)
+            return torch.optim.SGD(parameters, lr=rate, weight_decay=decay, fused=True)
+        return torch.optim.Adam(
+            parameters, lr=rate, weight_decay=decay, betas=(0.9, 0.99), fused=True
+        )
 
     # --- state that a resumed run continues from ---
 

@@ -5,7 +5,8 @@
 Two layers of LSTM of 650 units, tied, vocabulary 10,000, bptt 35, batch 20, dropout 0.5, SGD with
 clipping, on tokens drawn by Zipf's law (what the adaptive softmax costs depends on it: 1/rank is
 about what words of English do). Variants take turns, and CPU time counts, so that other work on
-the machine disturbs little. The limit is the time of the step's matrix products alone, in the same type.
+the machine disturbs little. The limit is the time of the step's matrix products alone, in the same
+type.
 """
 
 from __future__ import annotations
@@ -66,7 +67,8 @@ def peer_step() -> Callable[[Tensor, Tensor], None]:
         model.zero_grad()
         hidden = (state[0][0].detach(), state[0][1].detach())
         output, state[0] = model(inputs, hidden)
-        nn.functional.nll_loss(output, targets.flatten()).backward()
+        loss = nn.functional.nll_loss(output, targets.flatten())
+        loss.backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(model.parameters(), 0.25)
         with torch.no_grad():
             for parameter in model.parameters():
@@ -107,16 +109,17 @@ def limit_step(dtype: torch.dtype, cutoffs: tuple[int, ...]) -> Callable[[Tensor
 
     def step(_: Tensor, targets: Tensor) -> None:
         for _layer in range(2):
-            _ = rows @ layer.t(), wide @ layer, wide.t() @ rows, wide.t() @ rows
+            products = [rows @ layer.t(), wide @ layer, wide.t() @ rows, wide.t() @ rows]
             for _step in range(T):
-                _ = few @ layer.t(), gates @ layer
+                products = [few @ layer.t(), gates @ layer]
         shares = [(TOKENS, bounds[0] + len(cutoffs))]
         for low, high in itertools.pairwise(bounds):
             shares.append((int(((targets >= low) & (targets < high)).sum()), high - low))
         for members, size in shares:
             output, hidden = torch.ones(size, H, dtype=dtype), rows[:members]
             logits = hidden @ output.t()
-            _ = logits @ output, logits.t() @ hidden
+            products = [logits @ output, logits.t() @ hidden]
+        del products
 
     return step
 

@@ -30,14 +30,17 @@ def by_equations(name: str, x: Array, state: list[Array], w: list[Array]) -> lis
         rows = slice(gate * H, (gate + 1) * H)
         return x @ w[0][rows].T + w[2][rows], h @ w[1][rows].T + w[3][rows]
 
+    def total(gate: int) -> Array:
+        return np.asarray(both(gate)[0] + both(gate)[1])
+
     if name == "rnn":
-        return [np.tanh(sum(both(0)))]
+        return [np.tanh(total(0))]
     if name == "lstm":
-        i, f, o = (sigmoid(sum(both(gate))) for gate in (0, 1, 3))
-        c = f * state[1] + i * np.tanh(sum(both(2)))
+        i, f, o = (sigmoid(total(gate)) for gate in (0, 1, 3))
+        c = f * state[1] + i * np.tanh(total(2))
         return [o * np.tanh(c), c]
-    relevance = sigmoid(sum(both(0))) if name == "gru" else np.ones_like(h)
-    update = sigmoid(sum(both(1 if name == "gru" else 0)))
+    relevance = sigmoid(total(0)) if name == "gru" else np.ones_like(h)
+    update = sigmoid(total(1 if name == "gru" else 0))
     from_input, from_hidden = both(2 if name == "gru" else 1)
     candidate = np.tanh(from_input + relevance * from_hidden)
     return [update * h + (1 - update) * candidate]
@@ -71,9 +74,7 @@ def test_step_equals_its_equations(name: str) -> None:
 def test_step_equals_torchs_own_layer(name: str, layer: Callable[..., nn.RNNBase]) -> None:
     torch.manual_seed(1)
     theirs = layer(IN, H)
-    weights = CellWeights(
-        theirs.weight_ih_l0, theirs.weight_hh_l0, theirs.bias_ih_l0, theirs.bias_hh_l0
-    )  # type: ignore[arg-type]
+    weights = CellWeights(*theirs.state_dict().values())
     inputs = torch.randn(T, B, IN)
     outputs, _ = theirs(inputs)
     state: State = tuple(torch.zeros(B, H) for _ in range(CELLS[name].states))
@@ -108,7 +109,7 @@ def test_sequence_and_its_gradient_equal_the_steps(
     first = tuple(torch.randn(B, H) * 0.5 for _ in range(layer.cell.states))
     weighting = torch.randn(T, B, H)
     expected, last = stepped(layer, inputs, first)
-    ((expected * weighting).sum() + last[-1].sum()).backward()
+    ((expected * weighting).sum() + last[-1].sum()).backward()  # type: ignore[no-untyped-call]
     gradients = {n: p.grad for n, p in layer.named_parameters()}
     layer.zero_grad()
     found, found_last = layer(inputs.to(dtype), first)

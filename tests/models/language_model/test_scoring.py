@@ -26,8 +26,11 @@ ODD = [
 ]
 
 
-def one(model: LanguageModel, text: str, context: str = "", **options: bool) -> TextScore:
-    return model.score([TextToScore(text=text, context=context)], **options)[0]
+def one(
+    model: LanguageModel, text: str, context: str = "", *, exclude_end: bool = False
+) -> TextScore:
+    item = TextToScore(text=text, context=context)
+    return model.score([item], exclude_end=exclude_end)[0]
 
 
 @torch.no_grad()

@@ -39,10 +39,10 @@ def stop_at(trainer: LanguageModelTrainer, update: int) -> None:
     """Runs until just before an update, then dies as by a power cut."""
     learn = trainer._learn
 
-    def dying(*arguments: Any) -> float:
+    def dying(begin: int, end: int, done: float) -> float:
         if trainer.update == update:
             raise StoppedError
-        return learn(*arguments)
+        return learn(begin, end, done)
 
     trainer._learn = dying  # type: ignore[method-assign]
     with pytest.raises(StoppedError):
