@@ -175,7 +175,7 @@ async def test_a_cancelled_stream_gives_its_place_back(stub: Any) -> None:
     assert "at most 40 continuations" in (caught.value.details() or "")
     call.cancel()
     async with asyncio.timeout(20):
-        while await code_of(events(stub, generation())) is Code.UNAVAILABLE:
+        while await code_of(events(stub, generation())) is Code.UNAVAILABLE:  # noqa: ASYNC110
             await asyncio.sleep(0.05)
     assert (await events(stub, generation()))[-1].HasField("finished")
 

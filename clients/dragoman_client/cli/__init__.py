@@ -8,8 +8,10 @@ from typing import Annotated
 import typer
 
 from dragoman_client.cli.evaluate import evaluate
+from dragoman_client.cli.generate import generate
 from dragoman_client.cli.models import models
 from dragoman_client.cli.reporting import ReportingGroup, use_utf8
+from dragoman_client.cli.score import score
 from dragoman_client.cli.serve import serve
 from dragoman_client.cli.train import train
 from dragoman_client.cli.translate import translate
@@ -39,7 +41,9 @@ def command() -> typer.Typer:
         context_settings={"help_option_names": ["-h", "--help"]},
     )
     app.callback()(_options)
-    for subcommand in (serve, translate, similarity, nearest, analogy, models, evaluate):
+    for subcommand in (
+        serve, translate, score, generate, similarity, nearest, analogy, models, evaluate,
+    ):  # fmt: skip
         app.command()(subcommand)
     app.add_typer(train(), name="train")
     return app
@@ -61,4 +65,4 @@ def _options(
         ),
     ] = False,
 ) -> None:
-    """Translate, compare words, evaluate and train sequence models, and serve them over gRPC."""
+    """Translate, write, compare words, evaluate and train sequence models, and serve them."""

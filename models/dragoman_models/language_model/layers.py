@@ -149,7 +149,8 @@ def _low_rank(inputs: int, outputs: int, config: NetworkConfig) -> nn.Sequential
 
 def _typed(part: nn.Module, dtype: torch.dtype) -> tuple[Tensor, Tensor | None]:
     assert isinstance(part, nn.Linear)  # noqa: S101 - _low_rank makes no others
-    return part.weight.to(dtype), None if part.bias is None else part.bias.to(dtype)
+    bias = part._parameters["bias"]  # None where it was made without one
+    return part.weight.to(dtype), None if bias is None else bias.to(dtype)
 
 
 def _apply(maps: list[tuple[Tensor, Tensor | None]], values: Tensor) -> Tensor:
