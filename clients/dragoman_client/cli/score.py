@@ -77,7 +77,8 @@ def _print_row(line: Line, result: TextScore | DragomanClientError) -> None:
         values = ["-"] * len(_COLUMNS)
     else:
         numbers = (getattr(result, name) for name in _COLUMNS)
-        values = ["-" if number is None else f"{number:.4f}" for number in numbers]
+        # Adding 0.0 makes a plain zero of -0.0.
+        values = ["-" if number is None else f"{number + 0.0:.4f}" for number in numbers]
     sys.stdout.write("\t".join((*values, line.text)) + "\n")
 
 

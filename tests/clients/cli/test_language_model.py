@@ -239,7 +239,8 @@ def test_interrupted_generation_ends_with_130(
 
     books.answers["Generate"] = endless
 
-    def interrupted(*_: Any) -> None:
+    def interrupted(events: Iterator[Any]) -> None:
+        next(events)
         raise KeyboardInterrupt
 
     module = sys.modules["dragoman_client.cli.generate"]  # the package's name is the function's
