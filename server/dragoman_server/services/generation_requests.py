@@ -1,6 +1,7 @@
 """The options of Generate as the models know them."""
 
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 from dragoman.v1 import decoding_pb2
 from dragoman.v1 import language_model_service_pb2 as pb
@@ -11,6 +12,8 @@ if TYPE_CHECKING:
     from dragoman_models.language_model.completion import CompletionOptions
     from dragoman_models.language_model.generation_options import GenerationOptions
 
+_FILTERS = ("temperature", "top_k", "top_p", "min_p", "typical_p")
+_LIMITS = ("max_tokens", "min_tokens", "repetition_penalty", "no_repeat_ngram_size")
 _ONLY_SAMPLING = ("sample_count", "min_tokens", "repetition_penalty", "no_repeat_ngram_size")
 _UNPENALIZED = (
     decoding_pb2.LENGTH_NORMALIZATION_NONE,
@@ -37,15 +40,10 @@ def generation_options(options: pb.GenerationOptions) -> "GenerationOptions":
         SamplingOptions,
     )
 
-    names = ("temperature", "top_k", "top_p", "min_p", "typical_p")
-    sampling = {
-        name: getattr(options.sampling, name) for name in names if options.sampling.HasField(name)
-    }
-    names = ("max_tokens", "min_tokens", "repetition_penalty", "no_repeat_ngram_size")
     made = GenerationOptions(
-        sampling=SamplingOptions(**sampling),
+        sampling=SamplingOptions(**_given(options.sampling, _FILTERS)),
         stop_strings=tuple(options.stop_strings),
-        **{name: getattr(options, name) for name in names if options.HasField(name)},
+        **_given(options, _LIMITS),
     )
     if violations := made.violations():
         raise with_root(InvalidInputError(violations), "options")
@@ -64,12 +62,10 @@ def completion_options(options: pb.GenerationOptions) -> "CompletionOptions":
         decoding_pb2.LENGTH_NORMALIZATION_WU_2016: LengthNormalization.WU,
     }
     beam = options.beam_search
-    names = ("beam_width", "n_best", "length_penalty")
-    given = {name: getattr(beam, name) for name in names if beam.HasField(name)}
-    if options.HasField("max_tokens"):
-        given["max_tokens"] = options.max_tokens
     made = CompletionOptions(
-        **given, length_normalization=normalizations[beam.length_normalization]
+        **_given(beam, ("beam_width", "n_best", "length_penalty")),
+        **_given(options, ("max_tokens",)),
+        length_normalization=normalizations[beam.length_normalization],
     )
     violations = [
         FieldViolation(
@@ -86,7 +82,7 @@ def completion_options(options: pb.GenerationOptions) -> "CompletionOptions":
 
 def _out_of_place(options: pb.GenerationOptions) -> list[FieldViolation]:
     """Options that beam search does not have."""
-    found = [name for name in _ONLY_SAMPLING if options.HasField(name)]
+    found = [*_given(options, _ONLY_SAMPLING)]
     found += ["stop_strings"] if options.stop_strings else []
     text = "belongs to sampling; leave it unset with beam_search"
     violations = [FieldViolation(field=name, description=text) for name in found]
@@ -95,3 +91,8 @@ def _out_of_place(options: pb.GenerationOptions) -> list[FieldViolation]:
         text = "belongs to length_normalization WU_2016 alone; leave it unset"
         violations.append(FieldViolation(field="beam_search.length_penalty", description=text))
     return violations
+
+
+def _given(message: Any, names: Sequence[str]) -> dict[str, Any]:
+    """Those of the optional fields that are set."""
+    return {name: getattr(message, name) for name in names if message.HasField(name)}

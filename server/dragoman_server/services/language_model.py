@@ -85,7 +85,7 @@ class LanguageModelService(language_model_service_pb2_grpc.LanguageModelServiceS
                 )
         return None
 
-    async def Generate(  # type: ignore[override]
+    async def Generate(
         self, request: pb.GenerateRequest, context: Context
     ) -> AsyncIterator[pb.GenerateResponse]:
         most = self._limits.text_characters
@@ -131,7 +131,7 @@ class LanguageModelService(language_model_service_pb2_grpc.LanguageModelServiceS
         loop = self._loops.setdefault(key, GenerationLoop(model, self._limits.samples))
         loop.join(drawing)
         # When the caller goes away, this is what hears of it first.
-        context.add_done_callback(lambda _: loop.leave(drawing))
+        context.add_done_callback(lambda _: loop.leave(drawing))  # type: ignore[arg-type]
         try:
             started = pb.GenerationStarted(
                 model=answered_by(version), prompt_token_count=len(tokens) - 1, seed=seed
