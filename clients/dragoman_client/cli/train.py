@@ -53,7 +53,7 @@ def translation(
     except TrainingError as error:
         raise CommandError(str(error)) from error
     except KeyboardInterrupt as error:
-        report(f"interrupted; {_advice('translation', config, out)}")
+        report(f"interrupted; {_advice(config, out)}")
         raise typer.Exit(_INTERRUPTED) from error
     typer.echo(weights)
 
@@ -86,13 +86,13 @@ def language_model(
     except TrainingError as error:
         raise CommandError(str(error)) from error
     except KeyboardInterrupt as error:
-        report(f"interrupted; {_advice('language-model', config, out)}")
+        report(f"interrupted; {_advice(config, out, 'language-model')}")
         raise typer.Exit(_INTERRUPTED) from error
     if processes.is_first:
         typer.echo(weights)
 
 
-def _advice(kind: str, config: Path, out: Path) -> str:
+def _advice(config: Path, out: Path, kind: str = "translation") -> str:
     if not (out / "checkpoint.pt").exists():
         return "there is no checkpoint yet to go on from"
     words = ["dragoman", "train", kind, "--config", config, "--out", out, "--resume"]

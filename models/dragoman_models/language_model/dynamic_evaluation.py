@@ -82,8 +82,7 @@ def evaluate_dynamically(
     The network itself is left as it was.
     """
     learner = copy.deepcopy(network).eval()
-    trained = {name: weight.detach() for name, weight in network.named_parameters()}
-    rates, decays = _rates(sizes, options)
+    rates, kept, pulls = _rates(network, sizes, options)
     state, found = learner.initial_state(1), []
     for start in range(0, len(text.tokens) - 1, options.segment):
         part = text.tokens[start : start + options.segment + 1]
@@ -93,21 +92,25 @@ def evaluate_dynamically(
             found.append(learner.output.token_log_probs(top, part[1:]))
         loss = learner.output.summed_loss(top, part[1:], torch.float32) / len(top)
         weights = dict(learner.named_parameters())
-        for name, gradient in list(_gradients(learner, loss)):
-            with torch.no_grad():
-                weights[name].sub_(gradient.mul_(rates[name]))
-                weights[name].add_((trained[name] - weights[name]).mul_(decays[name]))
+        gradients = list(_gradients(learner, loss))
+        with torch.no_grad():  # in place: new memory of this size would cost more than the sums
+            for name, gradient in gradients:
+                weights[name].addcmul_(gradient, rates[name], value=-1)
+                weights[name].mul_(kept[name]).add_(pulls[name])
     return figures_of(text, torch.cat(found), unknown)
 
 
 def _rates(
-    sizes: GradientSizes, options: DynamicOptions
-) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+    network: LanguageModelNetwork, sizes: GradientSizes, options: DynamicOptions
+) -> tuple[dict[str, Tensor], dict[str, Tensor], dict[str, Tensor]]:
+    """For each weight: the rate of its gradient, what is kept of it, and its pull to the trained
+    one; theta + d (theta_0 - theta) is (1 - d) theta + d theta_0."""
     roots = sizes.root_mean_squares
     total = sum(float(root.sum()) for root in roots.values())
     mean = total / sum(root.numel() for root in roots.values())
-    rates = {n: options.learning_rate / (root + options.epsilon) for n, root in roots.items()}
-    decays = {
-        n: (options.decay * root / max(mean, 1e-30)).clamp_max(1.0) for n, root in roots.items()
-    }
-    return rates, decays
+    rates, kept, pulls = {}, {}, {}
+    for name, weight in network.named_parameters():
+        decay = (options.decay * roots[name] / max(mean, 1e-30)).clamp_max(1.0)
+        rates[name] = options.learning_rate / (roots[name] + options.epsilon)
+        kept[name], pulls[name] = 1 - decay, decay * weight.detach()
+    return rates, kept, pulls

@@ -22,7 +22,7 @@ from dragoman_models.tokenizer import train_tokenizer
 from dragoman_models.training import write_atomically
 from dragoman_models.vocabulary import VocabularyError
 
-_TOKENIZER_LINES = 200_000  # what sentencepiece learns from: every n-th line of a larger text
+_TOKENIZER_LINES = 60_000  # what sentencepiece learns from: every n-th line of a larger text
 
 
 @dataclass(frozen=True, kw_only=True)
