@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from dragoman_models.language_model.layers import RecurrentLayer
 
 CELLS = ("rnn", "simple_gru", "gru", "lstm")
-SIZE, SYMBOLS, ROWS = 64, 8, 64
+SIZE, SYMBOLS, ROWS = 48, 8, 32
 HERE = Path(__file__).parent
 
 
