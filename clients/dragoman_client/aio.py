@@ -43,6 +43,7 @@ from dragoman_client.errors import (
 )
 from dragoman_client.options import (
     AnalogyMethod,
+    GenerationOptions,
     LengthNormalization,
     ScoringOptions,
     SearchOptions,
@@ -53,6 +54,7 @@ from dragoman_client.queries import Query
 from dragoman_client.requests import Model
 from dragoman_client.responses import ItemResult
 from dragoman_client.results import (
+    GenerationEvent,
     HealthStatus,
     Hypothesis,
     ModelCard,
@@ -60,6 +62,7 @@ from dragoman_client.results import (
     ModelState,
     Neighbors,
     Similarity,
+    TextScore,
     Translation,
     TranslationScores,
     WordVector,
@@ -460,6 +463,74 @@ class AsyncClient:
         """BLEU, chrF and TER of translations, against one reference each."""
         call = calls.score(hypotheses, references, options=options)
         return await self._run(call, timeout)
+
+    # --- language models ---
+
+    @overload
+    async def score_texts(  # type: ignore[overload-overlap]
+        self,
+        texts: str,
+        *,
+        contexts: str | None = None,
+        model: Model = "",
+        return_tokens: bool = False,
+        exclude_end_of_text: bool = False,
+        timeout: float | None = None,
+    ) -> TextScore: ...
+
+    @overload
+    async def score_texts(
+        self,
+        texts: Sequence[str],
+        *,
+        contexts: Sequence[str] | None = None,
+        model: Model = "",
+        return_tokens: bool = False,
+        exclude_end_of_text: bool = False,
+        timeout: float | None = None,
+    ) -> list[ItemResult[TextScore]]: ...
+
+    async def score_texts(
+        self,
+        texts: str | Sequence[str],
+        *,
+        contexts: str | Sequence[str] | None = None,
+        model: Model = "",
+        return_tokens: bool = False,
+        exclude_end_of_text: bool = False,
+        timeout: float | None = None,
+    ) -> OneOrMany[TextScore]:
+        """How probable a text is to a language model, or each of many, after its context."""
+        call = calls.score_texts(
+            texts, contexts, model=model, return_tokens=return_tokens,
+            exclude_end_of_text=exclude_end_of_text,
+        )  # fmt: skip
+        return await self._run(call, timeout)
+
+    async def generate(
+        self,
+        prompt: str,
+        *,
+        model: Model = "",
+        options: GenerationOptions | None = None,
+        timeout: float | None = None,
+    ) -> AsyncGenerator[GenerationEvent, None]:
+        """Continues a prompt: first what answers, then pieces of text as they are drawn, and the
+        end of each sample. Closing the generator stops the server's work at its next step."""
+        call = calls.generate(prompt, model=model, options=options)
+        seconds = self.timeout if timeout is None else checked_seconds(timeout)
+        stream = self._channel.unary_stream(
+            call.method,
+            request_serializer=type(call.request).SerializeToString,
+            response_deserializer=call.response_type.FromString,
+        )(call.request, timeout=seconds)
+        try:
+            async for response in stream:
+                yield call.read(response)
+        except grpc.RpcError as error:
+            raise self._error(error, seconds) from None
+        finally:
+            stream.cancel()
 
     # --- models ---
 

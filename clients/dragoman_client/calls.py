@@ -22,12 +22,17 @@ from dragoman.v1.evaluation_service_pb2 import (
     EvaluateWordVectorsResponse,
     EvaluationServiceScoreResponse,
 )
+from dragoman.v1.language_model_service_pb2 import (
+    GenerateResponse,
+    LanguageModelServiceScoreResponse,
+)
 from dragoman.v1.model_service_pb2 import GetModelResponse, ListModelsResponse
 from dragoman.v1.translation_service_pb2 import ScoreTargetResponse, TranslateResponse
 from dragoman_client import requests, responses
 from dragoman_client.errors import DragomanClientError, ServerError
 from dragoman_client.options import (
     AnalogyMethod,
+    GenerationOptions,
     LengthNormalization,
     ScoringOptions,
     SearchOptions,
@@ -38,6 +43,7 @@ from dragoman_client.queries import Query, VectorQuery, WeightedWords
 from dragoman_client.requests import Model
 from dragoman_client.responses import ItemResult
 from dragoman_client.results import (
+    GenerationEvent,
     HealthStatus,
     Hypothesis,
     ModelCard,
@@ -45,6 +51,7 @@ from dragoman_client.results import (
     ModelState,
     Neighbors,
     Similarity,
+    TextScore,
     Translation,
     TranslationScores,
     WordVector,
@@ -182,6 +189,39 @@ def score_targets(
         response_type=ScoreTargetResponse,
         read=_list_reader(responses.score_target_results, len(pairs)),
     )  # fmt: skip
+
+
+def score_texts(
+    texts: str | Sequence[str],
+    contexts: str | Sequence[str] | None,
+    *,
+    model: Model,
+    return_tokens: bool,
+    exclude_end_of_text: bool,
+) -> Call[LanguageModelServiceScoreResponse, OneOrMany[TextScore]]:
+    many = [texts] if isinstance(texts, str) else texts
+    before = [contexts] if isinstance(contexts, str) else contexts
+    return Call(
+        method="/dragoman.v1.LanguageModelService/Score",
+        request=requests.score_texts_request(
+            many, before, model=model, return_tokens=return_tokens,
+            exclude_end_of_text=exclude_end_of_text,
+        ),
+        response_type=LanguageModelServiceScoreResponse,
+        read=_reader(responses.score_texts_results, len(many), single=isinstance(texts, str)),
+    )  # fmt: skip
+
+
+def generate(
+    prompt: str, *, model: Model, options: GenerationOptions | None
+) -> Call[GenerateResponse, GenerationEvent]:
+    """A stream: ``read`` turns each of its responses into an event."""
+    return Call(
+        method="/dragoman.v1.LanguageModelService/Generate",
+        request=requests.generate_request(prompt, model=model, options=options),
+        response_type=GenerateResponse,
+        read=responses.generation_event,
+    )
 
 
 def score(

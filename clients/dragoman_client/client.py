@@ -34,6 +34,7 @@ from dragoman_client.errors import (
 )
 from dragoman_client.options import (
     AnalogyMethod,
+    GenerationOptions,
     LengthNormalization,
     ScoringOptions,
     SearchOptions,
@@ -44,6 +45,7 @@ from dragoman_client.queries import Query
 from dragoman_client.requests import Model
 from dragoman_client.responses import ItemResult
 from dragoman_client.results import (
+    GenerationEvent,
     HealthStatus,
     Hypothesis,
     ModelCard,
@@ -51,6 +53,7 @@ from dragoman_client.results import (
     ModelState,
     Neighbors,
     Similarity,
+    TextScore,
     Translation,
     TranslationScores,
     WordVector,
@@ -448,6 +451,74 @@ class Client:
         """BLEU, chrF and TER of translations, against one reference each."""
         call = calls.score(hypotheses, references, options=options)
         return self._run(call, timeout)
+
+    # --- language models ---
+
+    @overload
+    def score_texts(  # type: ignore[overload-overlap]
+        self,
+        texts: str,
+        *,
+        contexts: str | None = None,
+        model: Model = "",
+        return_tokens: bool = False,
+        exclude_end_of_text: bool = False,
+        timeout: float | None = None,
+    ) -> TextScore: ...
+
+    @overload
+    def score_texts(
+        self,
+        texts: Sequence[str],
+        *,
+        contexts: Sequence[str] | None = None,
+        model: Model = "",
+        return_tokens: bool = False,
+        exclude_end_of_text: bool = False,
+        timeout: float | None = None,
+    ) -> list[ItemResult[TextScore]]: ...
+
+    def score_texts(
+        self,
+        texts: str | Sequence[str],
+        *,
+        contexts: str | Sequence[str] | None = None,
+        model: Model = "",
+        return_tokens: bool = False,
+        exclude_end_of_text: bool = False,
+        timeout: float | None = None,
+    ) -> OneOrMany[TextScore]:
+        """How probable a text is to a language model, or each of many, after its context."""
+        call = calls.score_texts(
+            texts, contexts, model=model, return_tokens=return_tokens,
+            exclude_end_of_text=exclude_end_of_text,
+        )  # fmt: skip
+        return self._run(call, timeout)
+
+    def generate(
+        self,
+        prompt: str,
+        *,
+        model: Model = "",
+        options: GenerationOptions | None = None,
+        timeout: float | None = None,
+    ) -> Generator[GenerationEvent, None, None]:
+        """Continues a prompt: first what answers, then pieces of text as they are drawn, and the
+        end of each sample. Closing the generator stops the server's work at its next step."""
+        call = calls.generate(prompt, model=model, options=options)
+        seconds = self.timeout if timeout is None else checked_seconds(timeout)
+        stream = self._channel.unary_stream(
+            call.method,
+            request_serializer=type(call.request).SerializeToString,
+            response_deserializer=call.response_type.FromString,
+        )(call.request, timeout=seconds)
+        try:
+            for response in stream:
+                yield call.read(response)
+        except grpc.RpcError as error:
+            raise self._error(error, seconds) from None
+        finally:
+            stream.cancel()
 
     # --- models ---
 

@@ -115,6 +115,46 @@ class TranslationOptions:
 
 
 @dataclass(frozen=True, kw_only=True)
+class GenerationOptions:
+    """How to continue a text: by sampling, or with ``beam_width`` by beam search.
+
+    Attributes:
+        temperature: divides the logits, 0 (the most probable token) to 100. Default 1.
+        top_k: draws among this many most probable tokens.
+        top_p: draws among the fewest that together have this probability. Default 1, no limit.
+        min_p: draws among those at least this many times as probable as the best. Default 0.
+        typical_p: draws among the most typical that together have this probability. Default 1.
+        seed: the same seed draws the same text. Default: the server draws one.
+        sample_count: continuations, 1 to 64. Default 1.
+        max_tokens, min_tokens: 1 to 10,000, and 0 to ``max_tokens``. Default 100 and 0.
+        stop_strings: the text ends before the first of them.
+        repetition_penalty: divides the probability of tokens that occurred. Default 1.
+        no_repeat_ngram_size: no sequence of so many tokens occurs twice.
+        beam_width, n_best, length_normalization, length_penalty: as for translations; with any of
+            them the most probable texts are searched, and only ``max_tokens`` goes with them.
+        return_tokens: also returns the tokens and their log-probabilities.
+    """
+
+    temperature: float | None = None
+    top_k: int | None = None
+    top_p: float | None = None
+    min_p: float | None = None
+    typical_p: float | None = None
+    seed: int | None = None
+    sample_count: int | None = None
+    max_tokens: int | None = None
+    min_tokens: int | None = None
+    stop_strings: tuple[str, ...] = ()
+    repetition_penalty: float | None = None
+    no_repeat_ngram_size: int | None = None
+    beam_width: int | None = None
+    n_best: int | None = None
+    length_normalization: LengthNormalization | None = None
+    length_penalty: float | None = None
+    return_tokens: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
 class SearchOptions:
     """Which words a search for the nearest gives.
 

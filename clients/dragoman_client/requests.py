@@ -35,6 +35,8 @@ from dragoman.v1.evaluation_service_pb2 import (
 )
 from dragoman.v1.evaluation_service_pb2 import ScoringOptions as ScoringOptionsMessage
 from dragoman.v1.evaluation_service_pb2 import TranslationMetric as TranslationMetricMessage
+from dragoman.v1.language_model_service_pb2 import GenerateRequest, LanguageModelServiceScoreRequest
+from dragoman.v1.language_model_service_pb2 import GenerationOptions as GenerationOptionsMessage
 from dragoman.v1.model_pb2 import ModelSelector
 from dragoman.v1.model_pb2 import ModelState as ModelStateMessage
 from dragoman.v1.model_service_pb2 import GetModelRequest, ListModelsRequest
@@ -51,6 +53,7 @@ from dragoman.v1.translation_service_pb2 import TranslationOptions as Translatio
 from dragoman_client.errors import InvalidRequestError
 from dragoman_client.options import (
     AnalogyMethod,
+    GenerationOptions,
     LengthNormalization,
     ScoringOptions,
     SearchOptions,
@@ -67,6 +70,8 @@ _TRANSLATION_NUMBERS = (
     "beam_width", "n_best", "length_penalty", "max_length", "min_length", "max_length_ratio",
     "min_length_ratio", "coverage_penalty", "no_repeat_ngram_size",
 )  # fmt: skip
+_SAMPLING = ("temperature", "top_k", "top_p", "min_p", "typical_p", "seed")
+_BEAM_SEARCH = ("beam_width", "n_best", "length_penalty")
 
 Model = str | ModelVersion
 """A model by name, or one version of it; the empty name is the server's default."""
@@ -212,6 +217,38 @@ def score_targets_request(
     return request
 
 
+def score_texts_request(
+    texts: Sequence[str],
+    contexts: Sequence[str] | None,
+    *,
+    model: Model,
+    return_tokens: bool,
+    exclude_end_of_text: bool,
+) -> LanguageModelServiceScoreRequest:
+    if contexts is not None and len(contexts) != len(texts):
+        raise InvalidRequestError.single(
+            "texts", f"there are {len(contexts):,} contexts for {len(texts):,}; give one for each"
+        )
+    request = LanguageModelServiceScoreRequest(
+        model=_selector(model), return_tokens=return_tokens, exclude_end_of_text=exclude_end_of_text
+    )
+    for i, text in enumerate(texts):
+        item = request.texts.add(text=_text(text, f"texts[{i}].text"))
+        if contexts is not None:
+            item.context = _text(contexts[i], f"texts[{i}].context")
+    return request
+
+
+def generate_request(
+    prompt: str, *, model: Model, options: GenerationOptions | None
+) -> GenerateRequest:
+    return GenerateRequest(
+        model=_selector(model),
+        prompt=_text(prompt, "prompt"),
+        options=None if options is None else _generation_options(options),
+    )
+
+
 def score_request(
     hypotheses: Sequence[str], references: Sequence[str], *, options: ScoringOptions | None
 ) -> EvaluationServiceScoreRequest:
@@ -321,6 +358,45 @@ def _normalization(member: LengthNormalization) -> decoding_pb2.LengthNormalizat
     return _number(decoding_pb2.LengthNormalization, "LENGTH_NORMALIZATION", member)
 
 
+def _generation_options(options: GenerationOptions) -> GenerationOptionsMessage:
+    message = GenerationOptionsMessage(return_tokens=options.return_tokens)
+    for i, stop in enumerate(options.stop_strings):
+        message.stop_strings.append(_text(stop, f"options.stop_strings[{i}]"))
+    for name in (
+        "sample_count", "max_tokens", "min_tokens", "repetition_penalty", "no_repeat_ngram_size",
+    ):  # fmt: skip
+        _set(message, name, getattr(options, name), f"options.{name}")
+    _check_strategy(options)
+    for name in _SAMPLING:
+        value = getattr(options, name)
+        if value is not None:
+            most = 64 if name == "seed" else 32
+            _set(message.sampling, name, value, f"options.sampling.{name}", bits=most)
+    for name in _BEAM_SEARCH:
+        value = getattr(options, name)
+        if value is not None:
+            _set(message.beam_search, name, value, f"options.beam_search.{name}")
+    if options.length_normalization is not None:
+        message.beam_search.length_normalization = _number(
+            decoding_pb2.LengthNormalization, "LENGTH_NORMALIZATION", options.length_normalization
+        )
+    return message
+
+
+def _check_strategy(options: GenerationOptions) -> None:
+    """The API holds one of both: what was set first would be lost."""
+    drawn = [name for name in _SAMPLING if getattr(options, name) is not None]
+    searched = [
+        name
+        for name in (*_BEAM_SEARCH, "length_normalization")
+        if getattr(options, name) is not None
+    ]
+    if drawn and searched:
+        raise InvalidRequestError.single(
+            f"options.{drawn[0]}", f"is for sampling, {searched[0]} for beam search; give one"
+        )
+
+
 def _scoring_options(options: ScoringOptions | None) -> ScoringOptionsMessage | None:
     if options is None:
         return None
@@ -343,14 +419,14 @@ def _check_counts(field: str, count: int, items: str, wanted: int) -> None:
         )
 
 
-def _set(message: Message, name: str, value: float | None, path: str) -> None:
+def _set(message: Message, name: str, value: float | None, path: str, *, bits: int = 32) -> None:
     if value is None:
         return
     try:
         setattr(message, name, value)
     except ValueError:
         raise InvalidRequestError.single(
-            path, f"is {value}; give a whole number from 0 to 4,294,967,295"
+            path, f"is {value}; give a whole number from 0 to {2**bits - 1:,}"
         ) from None
 
 

@@ -21,6 +21,11 @@ from dragoman.v1.evaluation_service_pb2 import (
     WordVectorTestSetResult,
 )
 from dragoman.v1.evaluation_service_pb2 import TranslationScores as TranslationScoresMessage
+from dragoman.v1.language_model_service_pb2 import (
+    GenerateResponse,
+    LanguageModelServiceScoreResponse,
+)
+from dragoman.v1.language_model_service_pb2 import TextScore as TextScoreMessage
 from dragoman.v1.model_service_pb2 import GetModelResponse, ListModelsResponse
 from dragoman.v1.translation_service_pb2 import Alignment as AlignmentMessage
 from dragoman.v1.translation_service_pb2 import Hypothesis as HypothesisMessage
@@ -35,6 +40,10 @@ from dragoman_client.options import SearchMethod
 from dragoman_client.results import (
     Alignment,
     FinishReason,
+    GenerationChunk,
+    GenerationEvent,
+    GenerationFinished,
+    GenerationStarted,
     Hypothesis,
     MetricScore,
     ModelCard,
@@ -47,6 +56,8 @@ from dragoman_client.results import (
     ResolvedWord,
     Similarity,
     StreamSummary,
+    TextScore,
+    TokenScore,
     Translation,
     TranslationScores,
     WordMatch,
@@ -146,6 +157,47 @@ def score_target_results(response: ScoreTargetResponse) -> list[ItemResult[Hypot
     ]
 
 
+def score_texts_results(
+    response: LanguageModelServiceScoreResponse,
+) -> list[ItemResult[TextScore]]:
+    model = _model_version(response.model)
+    return [
+        _text_score(result.score, model) if result.HasField("score") else _item_error(result)
+        for result in response.results
+    ]
+
+
+def generation_event(response: GenerateResponse) -> GenerationEvent:
+    match response.WhichOneof("event"):
+        case "started":
+            started = response.started
+            return GenerationStarted(
+                model=_model_version(started.model),
+                prompt_token_count=started.prompt_token_count,
+                seed=started.seed if started.HasField("seed") else None,
+            )
+        case "chunk":
+            chunk = response.chunk
+            return GenerationChunk(
+                sample_index=chunk.sample_index,
+                text=chunk.text,
+                tokens=tuple(chunk.tokens),
+                token_log_probs=tuple(chunk.token_log_probs),
+            )
+        case "finished":
+            finished = response.finished
+            return GenerationFinished(
+                sample_index=finished.sample_index,
+                finish_reason=_member(
+                    FinishReason, "FINISH_REASON", decoding_pb2.FinishReason, finished.finish_reason
+                ),
+                token_count=finished.token_count,
+                log_prob=finished.log_prob,
+                score=finished.score if finished.HasField("score") else None,
+            )
+    raise ServerError("an event of the stream is empty; is the server a newer version?")
+
+
 def translation_scores(response: EvaluationServiceScoreResponse) -> TranslationScores:
     scores = response.scores
     return TranslationScores(
@@ -229,6 +281,31 @@ def _neighbors(message: embedding_service_pb2.Neighbors, model: ModelVersion) ->
         query_words=tuple(_resolved_word(word) for word in message.query_words),
         model=model,
         method=_SEARCH_METHODS.get(message.method),
+    )
+
+
+def _text_score(message: TextScoreMessage, model: ModelVersion) -> TextScore:
+    return TextScore(
+        log_prob=message.log_prob,
+        token_count=message.token_count,
+        word_count=message.word_count,
+        character_count=message.character_count,
+        unknown_token_count=message.unknown_token_count,
+        perplexity=message.perplexity if message.HasField("perplexity") else None,
+        word_perplexity=message.word_perplexity if message.HasField("word_perplexity") else None,
+        bits_per_character=message.bits_per_character
+        if message.HasField("bits_per_character")
+        else None,
+        tokens=tuple(
+            TokenScore(
+                token=token.token,
+                log_prob=token.log_prob,
+                start=token.span.start,
+                end=token.span.end,
+            )
+            for token in message.tokens
+        ),
+        model=model,
     )
 
 

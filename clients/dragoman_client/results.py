@@ -178,6 +178,74 @@ class StreamSummary:
 
 
 @dataclass(frozen=True, kw_only=True)
+class TokenScore:
+    """A token of a scored text; ``start`` and ``end`` are its span, in code points."""
+
+    token: str
+    log_prob: float
+    start: int
+    end: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class TextScore:
+    """How probable a text is to a language model.
+
+    Attributes:
+        log_prob: natural logarithm of its probability, given its context.
+        perplexity: per token; None where no token was scored.
+        word_perplexity: per word; None for a text without words.
+        bits_per_character: None for the empty text.
+        unknown_token_count: tokens that the vocabulary lacks.
+        tokens: empty unless asked for.
+    """
+
+    log_prob: float
+    token_count: int
+    word_count: int
+    character_count: int
+    unknown_token_count: int
+    perplexity: float | None
+    word_perplexity: float | None
+    bits_per_character: float | None
+    tokens: tuple[TokenScore, ...]
+    model: ModelVersion
+
+
+@dataclass(frozen=True, kw_only=True)
+class GenerationStarted:
+    """The first event of a generation; ``seed`` is None with beam search."""
+
+    model: ModelVersion
+    prompt_token_count: int
+    seed: int | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class GenerationChunk:
+    """The next piece of one sample's text, in whole characters; tokens only where asked for."""
+
+    sample_index: int
+    text: str
+    tokens: tuple[str, ...] = ()
+    token_log_probs: tuple[float, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class GenerationFinished:
+    """The end of one sample; ``score`` is what beam search ranks by, and else None."""
+
+    sample_index: int
+    finish_reason: FinishReason
+    token_count: int
+    log_prob: float
+    score: float | None
+
+
+GenerationEvent = GenerationStarted | GenerationChunk | GenerationFinished
+
+
+@dataclass(frozen=True, kw_only=True)
 class MetricScore:
     """A score with sacreBLEU's signature, which makes it reproducible."""
 

@@ -4,11 +4,13 @@ from dragoman_models.bundle import Bundle
 from dragoman_models.embeddings.family import WordVectorsFamily
 from dragoman_models.errors import BundleError, NotFoundError, quoted
 from dragoman_models.family import ModelFamily
+from dragoman_models.language_model.family import LanguageModelFamily
 from dragoman_models.translation.family import TranslationFamily
 
 FAMILIES: tuple[ModelFamily[object], ...] = (
     WordVectorsFamily(),
     TranslationFamily(),
+    LanguageModelFamily(),
 )
 
 

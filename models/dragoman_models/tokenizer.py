@@ -10,6 +10,7 @@ import sentencepiece
 from dragoman_models.errors import TrainingError
 
 PAD, UNK, BOS, EOS = range(4)
+_BLANK = "\u2581"  # how sentencepiece writes a blank
 
 # Writers use the apostrophes for the same thing, and NUL is the one control character that the
 # rule nmt_nfkc would keep. One-to-one, so character offsets stay true.
@@ -45,6 +46,29 @@ class SubwordTokenizer:
     def encode(self, text: str) -> list[int]:
         """The most probable segmentation; without bos and eos. Blank text gives []."""
         return self._processor.encode(_encodable(text))  # type: ignore[no-any-return]
+
+    def encode_with_offsets(self, text: str) -> list[tuple[int, int, int]]:
+        """The segmentation of ``encode`` as (id, begin, end), offsets in code points of ``text``.
+
+        A piece that stands for nothing in the text, the blank before the first word, has an empty
+        span; all pieces of one character, such as its bytes, have the span of that character.
+        """
+        mapping = self._processor.encode(_encodable(text), return_type="offset_mapping")
+        ids, spans = mapping["ids"], list(mapping["offsets"])
+        for i in reversed(range(len(ids) - 1)):
+            begin, end = spans[i]
+            if begin == end == spans[i + 1][0] and self._processor.id_to_piece(ids[i]) != _BLANK:
+                spans[i] = spans[i + 1]
+        return [(id_, begin, end) for id_, (begin, end) in zip(ids, spans, strict=True)]
+
+    def piece_bytes(self, id_: int) -> bytes:
+        """The UTF-8 that a piece adds to a text: one byte of a character for a byte piece, b""
+        for pad, unk, bos and eos. A leading blank is a blank."""
+        if self._processor.is_byte(id_):
+            return bytes([int(self._processor.id_to_piece(id_)[3:-1], 16)])
+        if id_ in (PAD, UNK, BOS, EOS):
+            return b""
+        return str(self._processor.id_to_piece(id_)).replace(_BLANK, " ").encode()
 
     def sample(self, text: str, *, alpha: float) -> list[int]:
         """A segmentation drawn from the lattice with smoothing ``alpha`` (Kudo 2018, section 3.3).

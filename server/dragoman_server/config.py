@@ -47,6 +47,7 @@ class DefaultModels(BaseModel):
 
     embedding: str | None = Field(default=None, description="for EmbeddingService")
     translation: str | None = Field(default=None, description="for TranslationService")
+    language_model: str | None = Field(default=None, description="for LanguageModelService")
 
 
 class Limits(BaseModel):
@@ -71,6 +72,13 @@ class Limits(BaseModel):
     segments: Count = Field(default=100_000, description="segments of Score")
     test_items: Count = Field(
         default=100_000, description="items of all test sets of EvaluateWordVectors"
+    )
+    texts: Count = Field(default=1_024, description="texts of LanguageModelService.Score")
+    text_characters: Count = Field(
+        default=100_000, description="characters of a text, context or prompt of a language model"
+    )
+    samples: Count = Field(
+        default=256, description="continuations that one language model draws at the same time"
     )
 
 

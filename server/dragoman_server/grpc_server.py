@@ -25,17 +25,17 @@ from dragoman_server.interceptors.request_id import RequestIdInterceptor
 from dragoman_server.model_repository import ModelRepository
 from dragoman_server.reflection import add_reflection
 from dragoman_server.scoring_process import ScoringProcess
-from dragoman_server.served_families import EMBEDDING_SERVICE, TRANSLATION_SERVICE
+from dragoman_server.served_families import (
+    EMBEDDING_SERVICE,
+    LANGUAGE_MODEL_SERVICE,
+    TRANSLATION_SERVICE,
+)
 from dragoman_server.services.embedding import EmbeddingService
 from dragoman_server.services.evaluation import EVALUATION_SERVICE, EvaluationService
+from dragoman_server.services.language_model import LanguageModelService
 from dragoman_server.services.model import MODEL_SERVICE, ModelService
 from dragoman_server.services.translation import TranslationService
-from dragoman_server.services.unserved import (
-    LANGUAGE_MODEL_SERVICE,
-    VISION_SERVICE,
-    LanguageModelService,
-    VisionService,
-)
+from dragoman_server.services.unserved import VISION_SERVICE, VisionService
 from dragoman_server.work_queue import WorkQueue
 
 SERVICES: tuple[str, ...] = (
@@ -91,6 +91,9 @@ def build_server(settings: ServerSettings, repository: ModelRepository) -> Serve
     translation_service_pb2_grpc.add_TranslationServiceServicer_to_server(
         TranslationService(repository, models, limits), server
     )
+    language_model_service_pb2_grpc.add_LanguageModelServiceServicer_to_server(
+        LanguageModelService(repository, models, limits), server
+    )
     evaluation = EvaluationService(
         scoring_process, scoring, limits, repository=repository, models=models
     )
@@ -109,9 +112,6 @@ def build_server(settings: ServerSettings, repository: ModelRepository) -> Serve
 
 
 def _add_unserved_services(server: grpc.aio.Server) -> None:
-    language_model_service_pb2_grpc.add_LanguageModelServiceServicer_to_server(
-        LanguageModelService(), server
-    )
     vision_service_pb2_grpc.add_VisionServiceServicer_to_server(VisionService(), server)
 
 

@@ -15,7 +15,11 @@ from dragoman_server.listening import listen
 from dragoman_server.model_repository import ModelRepository
 from dragoman_server.model_version import ModelState
 from dragoman_server.repository_scan import find_bundles, shipped_repository
-from dragoman_server.served_families import EMBEDDING_SERVICE, TRANSLATION_SERVICE
+from dragoman_server.served_families import (
+    EMBEDDING_SERVICE,
+    LANGUAGE_MODEL_SERVICE,
+    TRANSLATION_SERVICE,
+)
 from dragoman_server.services.evaluation import EVALUATION_SERVICE
 from dragoman_server.services.model import MODEL_SERVICE
 
@@ -59,6 +63,7 @@ def open_repository(settings: ServerSettings) -> ModelRepository:
     defaults = {
         EMBEDDING_SERVICE: settings.default_models.embedding,
         TRANSLATION_SERVICE: settings.default_models.translation,
+        LANGUAGE_MODEL_SERVICE: settings.default_models.language_model,
     }
     return ModelRepository(found, defaults=defaults)
 

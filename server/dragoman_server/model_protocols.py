@@ -17,6 +17,9 @@ if (
         WordSimilarity,
     )
     from dragoman_models.errors import DragomanError
+    from dragoman_models.language_model.completion import Completion, CompletionOptions
+    from dragoman_models.language_model.generation_engine import GenerationEngine
+    from dragoman_models.language_model.scoring import TextScore, TextToScore
     from dragoman_models.search.length_normalization import LengthNormalization
     from dragoman_models.translation.translator import Hypothesis, TranslationOptions
 
@@ -81,4 +84,40 @@ class TranslationModel(Protocol):
         cancelled: Callable[[], bool] = ...,
     ) -> "list[Hypothesis]":
         """The target of each pair of source and target as a hypothesis, with its attention."""
+        ...
+
+
+class TextModel(Protocol):
+    """What LanguageModelService needs."""
+
+    def score(
+        self,
+        items: "Sequence[TextToScore]",
+        *,
+        exclude_end: bool = False,
+        cancelled: Callable[[], bool] | None = None,
+    ) -> "list[TextScore]":
+        """A score for each text. `cancelled` is asked every few hundred tokens."""
+        ...
+
+    def complete(
+        self,
+        prompt: str,
+        options: "CompletionOptions",
+        *,
+        cancelled: Callable[[], bool] | None = None,
+    ) -> "list[Completion]":
+        """Continuations, best first. `cancelled` is asked at each step."""
+        ...
+
+    def prompt_tokens(self, prompt: str) -> list[int]:
+        """The prompt as an engine reads it, with one token before it."""
+        ...
+
+    def token_text(self, token: int) -> str:
+        """A token as the vocabulary writes it."""
+        ...
+
+    def engine(self) -> "GenerationEngine":
+        """An empty batch of continuations, for one thread."""
         ...

@@ -4,12 +4,20 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from dragoman.v1 import embedding_service_pb2, translation_service_pb2
-from dragoman_server.model_protocols import TranslationModel, WordVectorModel
+from dragoman.v1 import (
+    embedding_service_pb2,
+    language_model_service_pb2,
+    translation_service_pb2,
+)
+from dragoman_server.model_protocols import TextModel, TranslationModel, WordVectorModel
 
 EMBEDDING_SERVICE = embedding_service_pb2.DESCRIPTOR.services_by_name["EmbeddingService"].full_name
 TRANSLATION_SERVICE = translation_service_pb2.DESCRIPTOR.services_by_name[
     "TranslationService"
+].full_name
+
+LANGUAGE_MODEL_SERVICE = language_model_service_pb2.DESCRIPTOR.services_by_name[
+    "LanguageModelService"
 ].full_name
 
 
@@ -42,6 +50,17 @@ def _warm_up_translator(model: TranslationModel) -> None:
     model.translate(["One.", "One two."], TranslationOptions(max_length=8))
 
 
+def _warm_up_language_model(model: TextModel) -> None:
+    from dragoman_models.language_model.generation_options import GenerationOptions
+    from dragoman_models.language_model.scoring import TextToScore
+
+    model.score([TextToScore(text="One."), TextToScore(text="One two.")])
+    engine = model.engine()
+    engine.join("One", GenerationOptions(max_tokens=3), seed=0)
+    while engine.active:
+        engine.step()
+
+
 SERVED_FAMILIES: tuple[ServedFamily, ...] = (
     ServedFamily(
         name="word-vectors",
@@ -56,5 +75,11 @@ SERVED_FAMILIES: tuple[ServedFamily, ...] = (
         setting="default_models.translation",
         warm_up=_warm_up_translator,
         usual="fr-en",
+    ),
+    ServedFamily(
+        name="language_model",
+        service=LANGUAGE_MODEL_SERVICE,
+        setting="default_models.language_model",
+        warm_up=_warm_up_language_model,
     ),
 )

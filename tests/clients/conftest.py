@@ -20,6 +20,7 @@ from grpc_status import rpc_status
 from dragoman.v1 import (
     embedding_service_pb2_grpc,
     evaluation_service_pb2_grpc,
+    language_model_service_pb2_grpc,
     model_pb2,
     model_service_pb2_grpc,
     translation_service_pb2_grpc,
@@ -41,6 +42,10 @@ _SERVICES: tuple[tuple[type, Callable[[Any, grpc.Server], None]], ...] = (
     (
         evaluation_service_pb2_grpc.EvaluationServiceServicer,
         evaluation_service_pb2_grpc.add_EvaluationServiceServicer_to_server,
+    ),
+    (
+        language_model_service_pb2_grpc.LanguageModelServiceServicer,
+        language_model_service_pb2_grpc.add_LanguageModelServiceServicer_to_server,
     ),
     (
         model_service_pb2_grpc.ModelServiceServicer,
@@ -85,8 +90,11 @@ class FakeServer:
         self._server.start()
 
     def _servicer(self, base: type) -> object:
+        # Two services have a call Score: that of the language models is kept apart by its name.
         def answering(name: str) -> Callable[[Any, Any, grpc.ServicerContext], Message]:
-            return lambda _, request, context: self._answer(name, request, context)
+            is_text_score = (base.__name__, name) == ("LanguageModelServiceServicer", "Score")
+            key = "ScoreTexts" if is_text_score else name
+            return lambda _, request, context: self._answer(key, request, context)
 
         names = [name for name in vars(base) if not name.startswith("_")]
         return type(base.__name__, (base,), {name: answering(name) for name in names})()

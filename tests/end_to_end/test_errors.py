@@ -14,7 +14,7 @@ import pytest
 from google.rpc import error_details_pb2, status_pb2
 from grpc_status import rpc_status
 
-from dragoman.v1 import decoding_pb2, evaluation_service_pb2, language_model_service_pb2
+from dragoman.v1 import decoding_pb2, evaluation_service_pb2
 from dragoman.v1.decoding_pb2 import LENGTH_NORMALIZATION_NONE
 from dragoman.v1.embedding_service_pb2 import (
     AnalogyQuestion,
@@ -29,7 +29,6 @@ from dragoman.v1.embedding_service_pb2 import (
 from dragoman.v1.embedding_service_pb2_grpc import EmbeddingServiceStub
 from dragoman.v1.evaluation_service_pb2 import EvaluationServiceScoreRequest, ScoredSegment
 from dragoman.v1.evaluation_service_pb2_grpc import EvaluationServiceStub
-from dragoman.v1.language_model_service_pb2_grpc import LanguageModelServiceStub
 from dragoman.v1.model_pb2 import ModelSelector
 from dragoman.v1.model_service_pb2 import GetModelRequest, ListModelsRequest, LoadModelRequest
 from dragoman.v1.model_service_pb2_grpc import ModelServiceStub
@@ -296,8 +295,6 @@ def test_bytes_that_are_no_message_are_an_invalid_argument(channel: grpc.Channel
     ("service", "method", "request_message"),
     [
         (ModelServiceStub, "LoadModel", LoadModelRequest(model=BABEL)),
-        (LanguageModelServiceStub, "Score",
-         language_model_service_pb2.LanguageModelServiceScoreRequest()),
         (VisionServiceStub, "Classify", ClassifyRequest()),
     ],
 )  # fmt: skip

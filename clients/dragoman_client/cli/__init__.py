@@ -9,9 +9,11 @@ import typer
 
 from dragoman_client.cli.evaluate import evaluate
 from dragoman_client.cli.evaluate_vectors import evaluate_vectors
+from dragoman_client.cli.generate import generate
 from dragoman_client.cli.models import models
 from dragoman_client.cli.plot_vectors import plot_vectors
 from dragoman_client.cli.reporting import ReportingGroup, use_utf8
+from dragoman_client.cli.score import score
 from dragoman_client.cli.serve import serve
 from dragoman_client.cli.train import train
 from dragoman_client.cli.translate import translate
@@ -19,7 +21,7 @@ from dragoman_client.cli.vector_files import export_vectors, import_vectors
 from dragoman_client.cli.words import analogy, nearest, similarity
 
 _SUBCOMMANDS = (
-    serve, translate, similarity, nearest, analogy, models, evaluate,
+    serve, translate, score, generate, similarity, nearest, analogy, models, evaluate,
     import_vectors, export_vectors, evaluate_vectors, plot_vectors,
 )  # fmt: skip
 
@@ -69,4 +71,4 @@ def _options(
         ),
     ] = False,
 ) -> None:
-    """Translate, compare words, evaluate and train sequence models, and serve them over gRPC."""
+    """Translate, write, compare words, evaluate and train sequence models, and serve them."""

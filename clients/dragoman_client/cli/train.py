@@ -22,6 +22,7 @@ def train() -> typer.Typer:
     )
     app.callback()(_describe)
     app.command()(translation)
+    app.command()(language_model)
     app.command()(word2vec)
     app.command()(glove)
     return app
@@ -59,8 +60,42 @@ def translation(
     typer.echo(weights)
 
 
-def _advice(config: Path, out: Path) -> str:
+def language_model(
+    config: Annotated[Path, typer.Option(metavar="RECIPE", help="The recipe, as TOML.")],
+    out: Annotated[Path, typer.Option(metavar="FOLDER", help="The folder of this run.")],
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on from the run's last checkpoint.")
+    ] = False,
+    threads: Annotated[int, typer.Option(min=1, metavar="N", help="Threads to compute with.")] = 1,
+) -> None:
+    """Train a language model by a recipe; Ctrl-C stops it, and --resume goes on.
+
+    Over several processes or machines: torchrun ... -m dragoman_client train language-model ...
+    """
+    with needs_extra("train"):
+        import torch
+
+        from dragoman_models.errors import TrainingError
+        from dragoman_models.language_model.process_group import joined_processes
+        from dragoman_models.language_model.recipe import read_recipe
+        from dragoman_models.language_model.trainer import LanguageModelTrainer
+    torch.set_num_threads(threads)
+    try:
+        recipe = read_recipe(config)
+        with joined_processes() as processes:
+            trainer = LanguageModelTrainer(recipe, out, resume=resume, processes=processes)
+            weights = trainer.run()
+    except TrainingError as error:
+        raise CommandError(str(error)) from error
+    except KeyboardInterrupt as error:
+        report(f"interrupted; {_advice(config, out, 'language-model')}")
+        raise typer.Exit(_INTERRUPTED) from error
+    if processes.is_first:
+        typer.echo(weights)
+
+
+def _advice(config: Path, out: Path, kind: str = "translation") -> str:
     if not (out / "checkpoint.pt").exists():
         return "there is no checkpoint yet to go on from"
-    words = ["dragoman", "train", "translation", "--config", config, "--out", out, "--resume"]
+    words = ["dragoman", "train", kind, "--config", config, "--out", out, "--resume"]
     return f"go on with: {shlex.join(map(str, words))}"

@@ -311,13 +311,17 @@ class GenerationOptions(_message.Message):
     max_tokens: _builtins.int
     """Most tokens of a continuation: 1 to 10,000. Absent means 100."""
     min_tokens: _builtins.int
-    """Fewest tokens before the model may end the text. Absent means 0."""
+    """Fewest tokens before the model may end the text, up to max_tokens. Absent means 0. INVALID_ARGUMENT
+    with beam_search.
+    """
     repetition_penalty: _builtins.float
-    """Divides the probability of tokens that occur in the prompt or the continuation by this factor, at
-    least 1. Absent means 1, no penalty.
+    """Divides the probability of tokens that occur in the prompt or the continuation by this factor, from
+    1 to 1,000,000. Absent means 1, no penalty. INVALID_ARGUMENT with beam_search.
     """
     no_repeat_ngram_size: _builtins.int
-    """No sequence of this many tokens occurs twice in a continuation. At least 1. Absent means no rule."""
+    """No sequence of this many tokens occurs twice in a continuation. At least 1. Absent means no rule.
+    INVALID_ARGUMENT with beam_search.
+    """
     return_tokens: _builtins.bool
     """Returns the tokens with their log-probabilities beside the text."""
     @_builtins.property
@@ -331,7 +335,7 @@ class GenerationOptions(_message.Message):
     @_builtins.property
     def stop_strings(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Ends a continuation before the first of these strings, which is not part of the answer: at most 16,
-        each 1 to 256 characters.
+        each 1 to 256 characters. INVALID_ARGUMENT with beam_search.
         """
 
     def __init__(

@@ -69,7 +69,6 @@ class LanguageModelServiceServicer:
 
         Errors of one text stand in its result, and the call succeeds: INVALID_ARGUMENT for a text or
         context longer than 100,000 characters (the server's default limit). The empty text is scored.
-        UNIMPLEMENTED until it is served.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -80,7 +79,8 @@ class LanguageModelServiceServicer:
         answers, then pieces of text, and for each sample one message that ends it. When the deadline passes
         or the caller goes away, the work stops at the next token.
 
-        UNIMPLEMENTED until it is served.
+        UNAVAILABLE with RetryInfo also where the model draws as many continuations as the server lets it
+        (256 by default).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

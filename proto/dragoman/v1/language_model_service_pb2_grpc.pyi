@@ -46,14 +46,14 @@ class LanguageModelServiceStub:
 
     Errors of one text stand in its result, and the call succeeds: INVALID_ARGUMENT for a text or
     context longer than 100,000 characters (the server's default limit). The empty text is scored.
-    UNIMPLEMENTED until it is served.
     """
     Generate: _grpc.UnaryStreamMultiCallable[_language_model_service_pb2.GenerateRequest, _language_model_service_pb2.GenerateResponse]
     """Generate continues a prompt and streams the text as it is drawn: first a message that says what
     answers, then pieces of text, and for each sample one message that ends it. When the deadline passes
     or the caller goes away, the work stops at the next token.
 
-    UNIMPLEMENTED until it is served.
+    UNAVAILABLE with RetryInfo also where the model draws as many continuations as the server lets it
+    (256 by default).
     """
 
 @_typing.type_check_only
@@ -74,14 +74,14 @@ class LanguageModelServiceAsyncStub(LanguageModelServiceStub):
 
     Errors of one text stand in its result, and the call succeeds: INVALID_ARGUMENT for a text or
     context longer than 100,000 characters (the server's default limit). The empty text is scored.
-    UNIMPLEMENTED until it is served.
     """
     Generate: _aio.UnaryStreamMultiCallable[_language_model_service_pb2.GenerateRequest, _language_model_service_pb2.GenerateResponse]  # type: ignore[assignment]
     """Generate continues a prompt and streams the text as it is drawn: first a message that says what
     answers, then pieces of text, and for each sample one message that ends it. When the deadline passes
     or the caller goes away, the work stops at the next token.
 
-    UNIMPLEMENTED until it is served.
+    UNAVAILABLE with RetryInfo also where the model draws as many continuations as the server lets it
+    (256 by default).
     """
 
 class LanguageModelServiceServicer:
@@ -104,7 +104,6 @@ class LanguageModelServiceServicer:
 
         Errors of one text stand in its result, and the call succeeds: INVALID_ARGUMENT for a text or
         context longer than 100,000 characters (the server's default limit). The empty text is scored.
-        UNIMPLEMENTED until it is served.
         """
 
     def Generate(
@@ -116,7 +115,8 @@ class LanguageModelServiceServicer:
         answers, then pieces of text, and for each sample one message that ends it. When the deadline passes
         or the caller goes away, the work stops at the next token.
 
-        UNIMPLEMENTED until it is served.
+        UNAVAILABLE with RetryInfo also where the model draws as many continuations as the server lets it
+        (256 by default).
         """
 
 def add_LanguageModelServiceServicer_to_server(servicer: LanguageModelServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

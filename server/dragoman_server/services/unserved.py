@@ -5,27 +5,12 @@
 from typing import Any
 
 from dragoman.v1 import (
-    language_model_service_pb2,
-    language_model_service_pb2_grpc,
     vision_service_pb2,
     vision_service_pb2_grpc,
 )
 from dragoman_server.errors import NotServedError
 
-LANGUAGE_MODEL_SERVICE = language_model_service_pb2.DESCRIPTOR.services_by_name[
-    "LanguageModelService"
-].full_name
 VISION_SERVICE = vision_service_pb2.DESCRIPTOR.services_by_name["VisionService"].full_name
-
-
-class LanguageModelService(language_model_service_pb2_grpc.LanguageModelServiceServicer):
-    """Not served yet."""
-
-    async def Score(self, request: object, context: object) -> Any:
-        raise NotServedError(f"{LANGUAGE_MODEL_SERVICE}/Score")
-
-    async def Generate(self, request: object, context: object) -> Any:  # type: ignore[override]
-        raise NotServedError(f"{LANGUAGE_MODEL_SERVICE}/Generate")
 
 
 class VisionService(vision_service_pb2_grpc.VisionServiceServicer):

@@ -1,0 +1,1 @@
+"""Recurrent language models: cells, network, training, evaluation, scoring and generation."""

@@ -1,0 +1,385 @@
+"""Trains a language model by a recipe, resumably, and leaves the best weights behind."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import io
+import math
+import random
+import time
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import torch
+from pydantic import ValidationError
+from rich.console import Console
+from rich.progress import Progress, TaskID, TextColumn, TimeRemainingColumn
+from safetensors.torch import save
+from torch import Tensor
+
+from dragoman_models.errors import TrainingError
+from dragoman_models.language_model.config import NetworkConfig
+from dragoman_models.language_model.corpus import columns_of, segment_bounds
+from dragoman_models.language_model.evaluation import mean_loss
+from dragoman_models.language_model.loss_plot import plot_losses
+from dragoman_models.language_model.network import LanguageModelNetwork, Outputs, detached
+from dragoman_models.language_model.process_group import ProcessGroup
+from dragoman_models.language_model.recipe import LanguageModelRecipe
+from dragoman_models.language_model.run_data import RecipeText
+from dragoman_models.language_model.text_vocabulary import TextVocabulary
+from dragoman_models.language_model.weight_average import WeightAverage, stopped_falling
+from dragoman_models.training import (
+    CsvLog,
+    compute_dtype,
+    load_checkpoint,
+    save_checkpoint,
+    warmup_cosine,
+    write_atomically,
+)
+
+_EPOCH_COLUMNS = (
+    "epoch", "update", "seconds", "train_loss", "valid_loss", "valid_perplexity",
+    "tokens_per_second", "averaged",
+)  # fmt: skip
+_UPDATE_COLUMNS = ("update", "learning_rate", "train_loss")
+_VALID_COLUMNS = 16
+_COUNTERS = (
+    "epoch", "segment", "update", "epoch_loss", "epoch_tokens", "epoch_seconds", "recent_loss",
+    "recent_tokens", "best_loss", "valid_losses",
+)  # fmt: skip
+
+
+class LanguageModelTrainer:
+    """One training run in a folder of its own.
+
+    The folder holds the vocabulary, ``checkpoint.pt`` (everything that ``resume`` needs),
+    ``log.csv`` (a row an epoch), ``updates.csv`` (a row every so many updates),
+    ``best.safetensors`` (the weights with the best loss on the validation text) and in the end
+    ``loss.png``.
+    """
+
+    def __init__(
+        self,
+        recipe: LanguageModelRecipe,
+        folder: Path,
+        *,
+        resume: bool = False,
+        processes: ProcessGroup | None = None,
+    ) -> None:
+        """Reads the data and makes or finds the vocabulary.
+
+        Raises:
+            TrainingError: the data is unusable, the folder holds another run, or there is
+                nothing to resume.
+        """
+        self.recipe = recipe
+        self.folder = folder
+        self.processes = processes or ProcessGroup()
+        self._claim_folder(resume=resume)
+        text = RecipeText(recipe)
+        self.vocabulary = self._vocabulary(text)
+        texts = text.encode(self.vocabulary)
+        self.valid = texts.valid
+        self.inputs, self.targets = self._own_columns(texts.train.tokens)  # (S, B)
+        self.dtype = compute_dtype(recipe.precision)
+        torch.manual_seed(recipe.seed)
+        self.network = LanguageModelNetwork(self._network_config(), recipe.dropout.as_dropouts())
+        torch.manual_seed(recipe.seed + self.processes.rank)  # each drops other units
+        self.optimizer = self._optimizer()
+        self.average = WeightAverage()
+        self.averaging = recipe.averaging == "from_start"
+        self.state = self.network.initial_state(recipe.batch_size)
+        self.epoch = self.segment = self.update = 0
+        self.epoch_loss = self.epoch_seconds = self.recent_loss = 0.0
+        self.epoch_tokens = self.recent_tokens = 0
+        self.best_loss = math.inf
+        self.valid_losses: list[float] = []
+        if resume:
+            self._restore()
+        self._open_logs()
+
+    def _claim_folder(self, *, resume: bool) -> None:
+        checkpoint = self.folder / "checkpoint.pt"
+        exists = self.processes.from_first(checkpoint.exists())
+        if exists and not resume:
+            raise TrainingError(
+                f"{self.folder} holds a training run; give --resume or another folder"
+            )
+        if resume and not exists:
+            raise TrainingError(f"nothing to resume: {checkpoint} does not exist")
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise TrainingError(f"cannot make the folder {self.folder}: {error}") from error
+
+    def _vocabulary(self, text: RecipeText) -> TextVocabulary:
+        if self.processes.is_first:
+            text.vocabulary(self.folder)
+        self.processes.wait()
+        return text.vocabulary(self.folder)
+
+    def _network_config(self) -> NetworkConfig:
+        sizes = {**self.recipe.network.model_dump(), "vocabulary_size": self.vocabulary.size}
+        try:
+            return NetworkConfig.model_validate(sizes)
+        except ValidationError as error:
+            raise TrainingError(
+                f"network: the text gives {self.vocabulary.size:,} tokens: "
+                f"{error.errors()[0]['msg']}"
+            ) from error
+
+    def _own_columns(self, tokens: Tensor) -> tuple[Tensor, Tensor]:
+        size, rank = self.recipe.batch_size, self.processes.rank
+        inputs, targets = columns_of(tokens, size * self.processes.size)
+        own = slice(rank * size, (rank + 1) * size)
+        return inputs[:, own].contiguous(), targets[:, own].contiguous()
+
+    def _optimizer(self) -> torch.optim.Optimizer:
+        recipe, parameters = self.recipe, self.network.parameters()
+        rate, decay = recipe.learning_rate, recipe.weight_decay
+        if recipe.optimizer == "sgd":
+            return torch.optim.SGD(parameters, lr=rate, weight_decay=decay, fused=True)
+        return torch.optim.Adam(
+            parameters, lr=rate, weight_decay=decay, betas=(0.9, 0.99), fused=True
+        )
+
+    # --- state that a resumed run continues from ---
+
+    def _settings(self) -> str:
+        """What a resumed run must share with the one it continues."""
+        kept = self.recipe.model_dump_json(
+            exclude={"train", "valid", "test", "shared_tokenizer", "checkpoint_updates"}
+        )
+        return hashlib.sha256(f"{kept}/{self.processes.size}".encode()).hexdigest()
+
+    def _save(self) -> None:
+        own = {"state": self.state, "random": torch.get_rng_state()}
+        of_each = self.processes.gather(own)
+        if not self.processes.is_first:
+            return
+        save_checkpoint(
+            self.folder / "checkpoint.pt",
+            {
+                "settings": self._settings(),
+                "network": self.network.state_dict(),
+                "optimizer": self.optimizer.state_dict(),
+                "average": self.average.state_dict(),
+                "averaging": self.averaging,
+                "processes": of_each,
+                **{name: getattr(self, name) for name in _COUNTERS},
+            },
+        )
+
+    def _restore(self) -> None:
+        checkpoint = load_checkpoint(self.folder / "checkpoint.pt")
+        if checkpoint.get("settings") != self._settings():
+            raise TrainingError(
+                f"{self.folder} was begun with another recipe or number of processes; "
+                "resume with those"
+            )
+        self.network.load_state_dict(checkpoint["network"])
+        self.optimizer.load_state_dict(checkpoint["optimizer"])
+        self.average.load_state_dict(checkpoint["average"])
+        self.averaging = checkpoint["averaging"]
+        own = checkpoint["processes"][self.processes.rank]
+        self.state = own["state"]
+        torch.set_rng_state(own["random"])
+        for name in _COUNTERS:
+            setattr(self, name, checkpoint[name])
+
+    def _open_logs(self) -> None:
+        """Rows that were written after the checkpoint are written again: they go first."""
+        if not self.processes.is_first:
+            return
+        for name in ("log.csv", "updates.csv"):
+            _drop_rows_after(self.folder / name, self.update)
+        self.epoch_log = CsvLog(self.folder / "log.csv", _EPOCH_COLUMNS)
+        self.update_log = CsvLog(self.folder / "updates.csv", _UPDATE_COLUMNS)
+
+    # --- training ---
+
+    def run(self, progress: Progress | None = None) -> Path:
+        """Trains to the last epoch.
+
+        Returns:
+            the path of the best weights.
+        """
+        silent = Progress(disable=True)
+        with progress or (progress_bar() if self.processes.is_first else silent) as bar:
+            while self.epoch < self.recipe.epochs:
+                self._run_epoch(bar)
+        if self.processes.is_first:
+            plot_losses(self.folder)
+        return self.folder / "best.safetensors"
+
+    def _segments(self) -> list[tuple[int, int]]:
+        """Of the current epoch; they follow from seed and epoch, so a resumed run finds them."""
+        recipe = self.recipe
+        chance = random.Random(f"{recipe.seed}/{self.epoch}") if recipe.variable_bptt else None
+        return list(pairwise(segment_bounds(len(self.inputs), recipe.bptt, chance)))
+
+    def _run_epoch(self, bar: Progress) -> None:
+        segments = self._segments()
+        if not self.segment:
+            self.state = self.network.initial_state(self.recipe.batch_size)
+        task = bar.add_task(
+            f"epoch {self.epoch + 1}/{self.recipe.epochs}",
+            total=len(segments), completed=self.segment, loss=0.0, speed=0.0,
+        )  # fmt: skip
+        for begin, end in segments[self.segment :]:
+            began = time.monotonic()
+            done = (self.epoch + self.segment / len(segments)) / self.recipe.epochs
+            loss = self._learn(begin, end, done)
+            self.segment += 1
+            self._count(loss, end - begin, time.monotonic() - began)
+            self._report(bar, task, loss)
+            if self.update % self.recipe.checkpoint_updates == 0:
+                self._save()
+        self._finish_epoch()
+        bar.remove_task(task)
+
+    def _learn(self, begin: int, end: int, done: float) -> float:
+        """One optimizer step on a segment; returns its loss in nats per token, without penalties.
+
+        Raises `TrainingError` before the weights are touched if loss or gradient is not finite.
+        """
+        recipe = self.recipe
+        for group in self.optimizer.param_groups:
+            group["lr"] = self._learning_rate(done, end - begin)
+        self.network.train()
+        self.optimizer.zero_grad()
+        outputs = self.network(self.inputs[begin:end], detached(self.state), self.dtype)
+        gold = self.targets[begin:end].flatten()  # (T * B,)
+        hidden = outputs.dropped.flatten(0, 1)  # (T * B, E)
+        loss = self.network.output.summed_loss(hidden, gold, self.dtype) / len(gold)
+        (loss + self._penalties(outputs)).backward()  # type: ignore[no-untyped-call]
+        self.processes.average_gradients(self.network.parameters())
+        norm = torch.nn.utils.clip_grad_norm_(self.network.parameters(), recipe.clip_norm)
+        mean = self.processes.mean(float(loss.detach()))
+        if not math.isfinite(mean) or not math.isfinite(float(norm)):
+            raise TrainingError(
+                f"training diverged at update {self.update + 1} (loss {mean:g}, gradient norm "
+                f"{float(norm):g}); lower learning_rate or clip_norm"
+            )
+        self.optimizer.step()
+        self.state = detached(outputs.state)
+        self.update += 1
+        if self.averaging:
+            self.average.add(self.network)
+        return mean
+
+    def _learning_rate(self, done: float, steps: int) -> float:
+        """A segment's share of the rate is its share of the usual length (Merity et al. 2018)."""
+        recipe = self.recipe
+        rate = recipe.learning_rate * steps / recipe.bptt
+        if recipe.schedule == "cosine":
+            return rate * warmup_cosine(self.update, done, warmup=recipe.warmup_updates)
+        return rate * min(1.0, (self.update + 1) / recipe.warmup_updates)
+
+    def _penalties(self, outputs: Outputs) -> Tensor:
+        """AR keeps the top layer's dropped activations small, TAR its steps (Merity et al. 2017).
+
+        alpha * mean(dropped^2) + beta * mean((h_t - h_(t+1))^2)
+        """
+        total = torch.zeros(())
+        if self.recipe.activation_penalty:
+            total = total + self.recipe.activation_penalty * outputs.dropped.float().square().mean()
+        if self.recipe.temporal_penalty and len(outputs.raw) > 1:
+            raw = outputs.raw.float()
+            total = total + self.recipe.temporal_penalty * (raw[1:] - raw[:-1]).square().mean()
+        return total
+
+    # --- measuring ---
+
+    def _count(self, loss: float, steps: int, seconds: float) -> None:
+        tokens = steps * self.recipe.batch_size * self.processes.size
+        self.epoch_loss += loss * tokens
+        self.recent_loss += loss * tokens
+        self.epoch_tokens += tokens
+        self.recent_tokens += tokens
+        self.epoch_seconds += seconds
+
+    def _report(self, bar: Progress, task: TaskID, loss: float) -> None:
+        speed = self.epoch_tokens / max(self.epoch_seconds, 1e-9)
+        bar.update(task, advance=1, loss=loss, speed=speed)
+        if self.update % self.recipe.log_updates:
+            return
+        if self.processes.is_first:
+            self.update_log.write(
+                update=self.update,
+                learning_rate=f"{self.optimizer.param_groups[0]['lr']:.4g}",
+                train_loss=round(self.recent_loss / self.recent_tokens, 4),
+            )
+        self.recent_loss, self.recent_tokens = 0.0, 0
+
+    def _finish_epoch(self) -> None:
+        loss = self.valid_loss()
+        self.valid_losses.append(loss)
+        train_loss = self.epoch_loss / self.epoch_tokens
+        row: dict[str, Any] = {
+            "epoch": self.epoch + 1,
+            "update": self.update,
+            "seconds": round(self.epoch_seconds, 1),
+            "train_loss": round(train_loss, 4),
+            "valid_loss": round(loss, 4),
+            "valid_perplexity": round(math.exp(min(loss, 700.0)), 2),
+            "tokens_per_second": round(self.epoch_tokens / max(self.epoch_seconds, 1e-9)),
+            "averaged": int(self.averaging),
+        }
+        if loss < self.best_loss:
+            self.best_loss = loss
+            self._write_weights()
+        if self.recipe.averaging == "non_monotone" and not self.averaging:
+            self.averaging = stopped_falling(self.valid_losses, self.recipe.non_monotone_epochs)
+        self.epoch, self.segment = self.epoch + 1, 0
+        self.epoch_loss, self.epoch_tokens, self.epoch_seconds = 0.0, 0, 0.0
+        if self.processes.is_first:
+            self.epoch_log.write(**row)
+        self._save()
+
+    def valid_loss(self) -> float:
+        """Nats per token of the validation text, by the averaged weights where there are any."""
+        loss = 0.0
+        if self.processes.is_first:
+            with self.average.in_place(self.network):
+                loss = mean_loss(
+                    self.network, self.valid.tokens, columns=_VALID_COLUMNS, dtype=self.dtype
+                )
+        return self.processes.from_first(loss)
+
+    def _write_weights(self) -> None:
+        if self.processes.is_first:
+            with self.average.in_place(self.network):
+                weights = save(self.network.state_dict())
+            write_atomically(self.folder / "best.safetensors", weights)
+
+
+def _drop_rows_after(path: Path, update: int) -> None:
+    """Rewrites a log without its rows of later updates; those without an end are dropped too."""
+    if not path.exists():
+        return
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
+    except (OSError, UnicodeDecodeError) as error:
+        raise TrainingError(f"cannot read {path}: {error}") from error
+    whole = "".join(line for line in lines if line.endswith("\n"))
+    reader = csv.DictReader(io.StringIO(whole, newline=""))
+    kept = io.StringIO(newline="")
+    writer = csv.DictWriter(kept, reader.fieldnames or ())
+    writer.writeheader()
+    writer.writerows(row for row in reader if int(row["update"]) <= update)
+    write_atomically(path, kept.getvalue().encode())
+
+
+def progress_bar() -> Progress:
+    """A bar with the loss, the speed and the time left."""
+    return Progress(
+        *Progress.get_default_columns()[:-1],
+        TextColumn("loss {task.fields[loss]:.3f}"),
+        TextColumn("{task.fields[speed]:,.0f} tokens/s"),
+        TimeRemainingColumn(),
+        speed_estimate_period=120,
+        console=Console(stderr=True),
+    )

@@ -1,0 +1,46 @@
+"""Trains by a recipe for a few hundred updates and prints the loss: does this recipe learn?
+
+    python tests/benchmarks/language_model/show_learning.py \
+        --config docs/recipes/language-model/mogrifier-lstm.toml --updates 300
+
+For recipes that need more days than there are. Losses are nats per token, with dropout.
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+import tempfile
+import time
+from itertools import islice
+from pathlib import Path
+
+import torch
+
+from dragoman_models.language_model.recipe import read_recipe
+from dragoman_models.language_model.trainer import LanguageModelTrainer
+
+
+def main() -> None:
+    """Prints the mean loss of every twentieth part of the updates, and the loss of no knowledge."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--config", type=Path, required=True)
+    parser.add_argument("--updates", type=int, default=300)
+    parser.add_argument("--threads", type=int, default=1)
+    options = parser.parse_args()
+    torch.set_num_threads(options.threads)
+    with tempfile.TemporaryDirectory() as folder:
+        trainer = LanguageModelTrainer(read_recipe(options.config), Path(folder))
+        print(f"all tokens alike: {math.log(trainer.vocabulary.size):.3f}")
+        every, losses, tokens, began = max(options.updates // 20, 1), [], 0, time.monotonic()
+        for begin, end in islice(trainer._segments(), options.updates):
+            losses.append(trainer._learn(begin, end, 0.0))
+            tokens += (end - begin) * trainer.recipe.batch_size
+            if trainer.update % every == 0:
+                mean = sum(losses[-every:]) / every
+                speed = tokens / (time.monotonic() - began)
+                print(f"update {trainer.update:5}  loss {mean:.3f}  {speed:,.0f} tokens/s")
+
+
+if __name__ == "__main__":
+    main()
