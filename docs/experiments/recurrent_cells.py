@@ -1,6 +1,6 @@
 """Vanishing gradients and the copy task, for the four plain cells; draws recurrent-cells.png.
 
-    python docs/experiments/recurrent_cells.py            # about five minutes on one core
+    python docs/experiments/recurrent_cells.py            # an hour or less on one core
 
 1. Gradient through time: how large the gradient of the last state is with respect to the state
    k steps earlier, for untrained cells, relative to k = 1.
@@ -101,7 +101,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--steps", type=int, default=100)
     parser.add_argument("--delays", type=int, nargs="+", default=[5, 20, 50, 100])
-    parser.add_argument("--updates", type=int, default=600)
+    parser.add_argument("--updates", type=int, default=3000)
     options = parser.parse_args()
     torch.set_num_threads(1)
     norms = {cell: gradient_norms(cell, options.steps, seed=1) for cell in CELLS}

@@ -166,3 +166,28 @@ def test_cutoffs_beyond_the_texts_vocabulary_are_refused(
     recipe = tiny_recipe(network={"adaptive_cutoffs": (20, 99)})
     with pytest.raises(TrainingError, match="adaptive_cutoffs must rise"):
         LanguageModelTrainer(recipe, tmp_path / "run")
+
+
+@pytest.mark.parametrize("vocabulary", ["characters", "subwords"])
+def test_other_vocabularies_train_and_are_kept_in_the_folder(
+    tmp_path: Path, tiny_recipe: Recipes, vocabulary: str
+) -> None:
+    recipe = tiny_recipe(vocabulary=vocabulary, network={"vocabulary_size": 320}, epochs=1)
+    trainer = run(recipe, tmp_path / "run")
+    assert trainer.vocabulary.kind == vocabulary
+    assert trainer.network.config.vocabulary_size == trainer.vocabulary.size <= 320
+    ((name, content),) = trainer.vocabulary.files().items()
+    assert (tmp_path / "run" / name).read_bytes() == content
+    if vocabulary == "subwords":  # a twin shares them
+        twin = tiny_recipe(
+            vocabulary="subwords", epochs=1, network={"vocabulary_size": 320, "cell": "gru"},
+            shared_tokenizer=tmp_path / "run/tokenizer.model",
+        )  # fmt: skip
+        other = LanguageModelTrainer(twin, tmp_path / "twin")
+        assert other.vocabulary.files() == trainer.vocabulary.files()
+
+
+def test_a_missing_shared_tokenizer_is_reported(tmp_path: Path, tiny_recipe: Recipes) -> None:
+    recipe = tiny_recipe(vocabulary="subwords", shared_tokenizer=tmp_path / "none.model")
+    with pytest.raises(TrainingError, match="cannot read shared_tokenizer"):
+        LanguageModelTrainer(recipe, tmp_path / "run")
