@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -14,7 +14,7 @@ from dragoman_models.language_model.generation_options import MAX_TOKENS, Finish
 from dragoman_models.language_model.network import LanguageModelNetwork, NetworkState
 from dragoman_models.language_model.text_stream import TextStream
 from dragoman_models.language_model.text_vocabulary import TextVocabulary
-from dragoman_models.search.beam_search import SearchOptions, beam_search
+from dragoman_models.search.beam_search import FoundSequence, SearchOptions, beam_search
 from dragoman_models.search.length_normalization import LengthNormalization
 from dragoman_models.search.token_rules import BannedTokens
 
@@ -118,11 +118,18 @@ def complete(
         ),
         cancelled=lambda _: stop(),
     )
+    return _distinct(found, vocabulary, prompt, options.n_best)
+
+
+def _distinct(
+    found: Sequence[FoundSequence], vocabulary: TextVocabulary, prompt: str, most: int
+) -> list[Completion]:
+    """The best ``most`` texts: the best-scored way to cut each into tokens stands for it."""
     distinct: dict[str, Completion] = {}
     for sequence in found:
         stream = TextStream(vocabulary, prompt)
         text = "".join(stream.add(token) for token in sequence.tokens) + stream.finish()
-        if len(distinct) < options.n_best and text not in distinct:
+        if len(distinct) < most and text not in distinct:
             tokens = (*sequence.tokens, vocabulary.eos)
             distinct[text] = Completion(
                 text=text,

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import tomllib
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from dragoman_models.errors import TrainingError
 from dragoman_models.language_model.config import NetworkConfig
 from dragoman_models.language_model.network import Dropouts
 from dragoman_models.language_model.text_vocabulary import VocabularyKind
+from dragoman_models.recipe_file import checked_recipe, read_settings
 from dragoman_models.training import Precision
 
 
@@ -88,18 +87,7 @@ def read_recipe(path: Path) -> LanguageModelRecipe:
     Raises:
         TrainingError: the file is missing, is not TOML, or a setting is wrong (which is named).
     """
-    try:
-        settings = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise TrainingError(f"cannot read the recipe {path}: {error}") from error
-    try:
-        recipe = LanguageModelRecipe.model_validate(settings)
-    except ValidationError as error:
-        problems = "; ".join(
-            f"{'.'.join(map(str, problem['loc']))}: {problem['msg']}".removeprefix(": ")
-            for problem in error.errors()
-        )
-        raise TrainingError(f"{path}: {problems}") from error
+    recipe = checked_recipe(LanguageModelRecipe, read_settings(path), path)
     paths = {
         name: tuple(path.parent / value for value in getattr(recipe, name))
         for name in ("train", "valid", "test")

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import tomllib
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
-from dragoman_models.errors import TrainingError
+from dragoman_models.recipe_file import checked_recipe, read_settings
 from dragoman_models.training import Precision
 from dragoman_models.translation.config import NetworkConfig
 
@@ -57,17 +56,7 @@ def read_recipe(path: Path) -> TranslationRecipe:
     Raises:
         TrainingError: the file is missing, is not TOML, or a setting is wrong (which is named).
     """
-    try:
-        settings = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise TrainingError(f"cannot read the recipe {path}: {error}") from error
-    try:
-        recipe = TranslationRecipe.model_validate(settings)
-    except ValidationError as error:
-        problems = "; ".join(
-            f"{'.'.join(map(str, problem['loc']))}: {problem['msg']}" for problem in error.errors()
-        )
-        raise TrainingError(f"{path}: {problems}") from error
+    recipe = checked_recipe(TranslationRecipe, read_settings(path), path)
     paths = {
         name: path.parent / value
         for name in ("train", "dev", "forbidden_names")

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import enum
-import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from dragoman_models.embeddings.training.text_stream import Tokenization
 from dragoman_models.errors import TrainingError
+from dragoman_models.recipe_file import checked_recipe, read_settings
 
 _MOST_SOFTMAX_WORDS = 50_000
 
@@ -125,21 +125,11 @@ def read_recipe(
     Paths in the file are relative to it, those of `overrides` to the current folder. Raises
     `TrainingError`: the file cannot be read, is not TOML, or a setting is wrong (which is named).
     """
-    settings: dict[str, Any] = {}
-    if path is not None:
-        try:
-            settings = tomllib.loads(path.read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
-            raise TrainingError(f"cannot read the recipe {path}: {error}") from error
-        settings = _relative_to(path.parent, settings)
+    settings = {} if path is None else _relative_to(path.parent, read_settings(path))
     settings |= overrides or {}
     if "corpus" not in settings:
         raise TrainingError("corpus: no text is given; name at least one file")
-    try:
-        return kind.model_validate(settings)
-    except ValidationError as error:
-        problems = "; ".join(_described(problem) for problem in error.errors())
-        raise TrainingError(f"{path}: {problems}" if path else problems) from error
+    return checked_recipe(kind, settings, path)
 
 
 def _relative_to(folder: Path, settings: dict[str, Any]) -> dict[str, Any]:
@@ -152,9 +142,3 @@ def _relative_to(folder: Path, settings: dict[str, Any]) -> dict[str, Any]:
     if isinstance(settings.get("continue_from"), str):
         changed["continue_from"] = folder / settings["continue_from"]
     return changed
-
-
-def _described(problem: Any) -> str:
-    field = ".".join(map(str, problem["loc"]))
-    message = str(problem["msg"]).removeprefix("Value error, ")
-    return f"{field}: {message}" if field else message
