@@ -14,7 +14,7 @@ import pytest
 from google.rpc import error_details_pb2, status_pb2
 from grpc_status import rpc_status
 
-from dragoman.v1 import decoding_pb2, evaluation_service_pb2
+from dragoman.v1 import evaluation_service_pb2
 from dragoman.v1.decoding_pb2 import LENGTH_NORMALIZATION_NONE
 from dragoman.v1.embedding_service_pb2 import (
     AnalogyQuestion,
@@ -121,11 +121,12 @@ def scored(*segments: ScoredSegment, **options: Any) -> EvaluationServiceScoreRe
          ["options.max_length"]),
         (TranslationServiceStub, "Translate", translated("a", length_normalization=77),
          ["options.length_normalization"]),
-        (TranslationServiceStub, "Translate", translated("a", coverage_penalty=0.2),
+        (TranslationServiceStub, "Translate", translated("a", coverage_penalty=-0.2),
          ["options.coverage_penalty"]),
-        (TranslationServiceStub, "Translate",
-         translated("a", early_stopping=decoding_pb2.EARLY_STOPPING_NEVER),
+        (TranslationServiceStub, "Translate", translated("a", early_stopping=9),
          ["options.early_stopping"]),
+        (TranslationServiceStub, "Translate", translated("a", repetition_penalty=2.0),
+         ["options.repetition_penalty"]),
         (TranslationServiceStub, "Translate", translated("a", beam_width=0, max_length=0),
          ["options.beam_width", "options.max_length"]),
         (TranslationServiceStub, "Translate", translated(*["a"] * 1025), ["sources"]),
@@ -308,9 +309,10 @@ def test_calls_of_later_versions_are_unimplemented(
 
 
 def test_streams_of_later_versions_are_unimplemented(channel: grpc.Channel) -> None:
-    stub: Any = TranslationServiceStub(channel)
+    stub: Any = EvaluationServiceStub(channel)
+    request = evaluation_service_pb2.EvaluateTranslationRequest()
     with pytest.raises(grpc.RpcError) as caught:
-        next(stub.TranslateStream(iter([]), timeout=TIMEOUT))
+        next(stub.EvaluateTranslation(request, timeout=TIMEOUT))
     error: Any = caught.value
     assert error.code() is grpc.StatusCode.UNIMPLEMENTED
 

@@ -159,11 +159,15 @@ FOUND = [
 
 
 def test_the_only_model_of_a_service_is_its_default() -> None:
-    repository = ModelRepository(FOUND)
+    repository = ModelRepository([*FOUND[:1], version_of("es-en", "translation"), *FOUND[2:]])
     assert repository.default_name(EMBEDDING_SERVICE) == "glove"
     assert repository.default_name(TRANSLATION_SERVICE) is None
-    with pytest.raises(InvalidInputError, match=r"model\.name: is empty.*de-en, fr-en"):
+    with pytest.raises(InvalidInputError, match=r"model\.name: is empty.*de-en, es-en"):
         repository.select(TRANSLATION_SERVICE, "", None)
+
+
+def test_the_usual_model_of_a_service_is_its_default_among_several() -> None:
+    assert ModelRepository(FOUND).default_name(TRANSLATION_SERVICE) == "fr-en"
 
 
 def test_a_configured_default_answers() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -76,7 +76,8 @@ by the training's name substitution) that stand in the translation at beam 5:
 {curve}
 
 Losses are nats per subword piece, without label smoothing; the training text has exchanged names
-and sampled segmentations, the dev text has not. The last passes' weights were averaged.
+and sampled segmentations, the dev text has not. The last passes' weights were averaged. Of training
+in two parts, the second's passes are shown.
 
 ## Limits
 
@@ -88,8 +89,7 @@ and sampled segmentations, the dev text has not. The last passes' weights were a
 
 ## How this bundle was made
 
-    dragoman train translation --config {name}.toml --out runs/{name}
-    {command}
+{commands}
 """
 
 
@@ -101,7 +101,7 @@ def translation_card(
     parameters: int,
     figures: RunFigures,
     data: TrainingData,
-    command: str,
+    commands: Sequence[str],
 ) -> str:
     """CARD.md."""
     network = recipe.network
@@ -132,5 +132,5 @@ def translation_card(
             f"{row['dev_bleu']:.1f} |"
             for row in figures.curve
         ),
-        command=command,
+        commands="\n".join(f"    {command}" for command in commands),
     )

@@ -44,6 +44,7 @@ class TrainedRun:
     tokenizer: SubwordTokenizer
     translator: Translator
     curve: list[dict[str, str]]
+    commands: tuple[str, ...]  # that trained it
 
 
 def read_run(folder: Path, recipe: TranslationRecipe, encoding: WeightEncoding) -> TrainedRun:
@@ -71,8 +72,14 @@ def read_run(folder: Path, recipe: TranslationRecipe, encoding: WeightEncoding) 
     )
     return TrainedRun(
         recipe=recipe, encoding=encoding, tensors=tensors, tokenizer=tokenizer,
-        translator=translator, curve=curve,
+        translator=translator, curve=curve, commands=_training_commands(folder.name, recipe),
     )  # fmt: skip
+
+
+def _training_commands(run: str, recipe: TranslationRecipe) -> tuple[str, ...]:
+    """By the names of folders, which the recipes bear too; a run may go on from another."""
+    runs = [run] if recipe.continue_from is None else [recipe.continue_from.name, run]
+    return tuple(f"dragoman train translation --config {run}.toml --out runs/{run}" for run in runs)
 
 
 def bleu_by_beam_width(
@@ -132,7 +139,9 @@ def export(
         "parameter_count": parameters,
         "weight_encoding": run.encoding.value,
         "network": network.config.model_dump(),
-        "recipe": recipe.model_dump(mode="json", exclude={"train", "dev", "forbidden_names"}),
+        "recipe": recipe.model_dump(
+            mode="json", exclude={"train", "dev", "forbidden_names", "continue_from"}
+        ),
         "libraries": {
             "torch": torch.__version__,
             "sentencepiece": sentencepiece.__version__,
@@ -148,7 +157,7 @@ def export(
         metrics={"command": command, **figures.as_metrics()},
         card=translation_card(
             name=name, recipe=recipe, encoding=run.encoding.value, parameters=parameters,
-            figures=figures, data=data, command=command,
+            figures=figures, data=data, commands=[*run.commands, command],
         ),
     )  # fmt: skip
 

@@ -23,6 +23,9 @@ class TranslationRecipe(BaseModel):
     source_column: int = Field(ge=1, description="counted from 1")
     target_column: int = Field(ge=1, description="counted from 1")
 
+    continue_from: Path | None = Field(
+        default=None, description="a finished run, whose tokenizer and weights this one begins with"
+    )
     network: NetworkConfig = NetworkConfig()
     seed: int = 1
     passes: int = Field(default=20, ge=1, description="over the training pairs")
@@ -42,6 +45,9 @@ class TranslationRecipe(BaseModel):
     substitution_rate: float = Field(
         default=0.5, ge=0, le=1, description="share of pairs whose names and numbers are exchanged"
     )
+    exchange_lexicon: bool = Field(
+        default=True, description="whether months, weekdays and countries are exchanged"
+    )
     forbidden_names: Path | None = Field(
         default=None, description="a probe set, whose words substitution must never invent"
     )
@@ -59,7 +65,7 @@ def read_recipe(path: Path) -> TranslationRecipe:
     recipe = checked_recipe(TranslationRecipe, read_settings(path), path)
     paths = {
         name: path.parent / value
-        for name in ("train", "dev", "forbidden_names")
+        for name in ("train", "dev", "forbidden_names", "continue_from")
         if (value := getattr(recipe, name)) is not None
     }
     return recipe.model_copy(update=paths)

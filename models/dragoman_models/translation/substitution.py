@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 
 from dragoman_models.translation.corpus import SentencePair
 from dragoman_models.translation.insertion import insert_entity
+from dragoman_models.translation.lexicon import Lexicon
 
 _NAME = re.compile(r"\b[A-ZÀ-Þ][a-zß-ÿ]{2,}\b")
 _WORD = re.compile(r"\b\w+\b")
@@ -68,10 +69,14 @@ class Substitution:
     names: frozenset[str]
     inventor: NameInventor = field(repr=False)
     rate: float
+    lexicon: Lexicon | None = None
 
     def apply(self, pair: SentencePair, chance: random.Random) -> SentencePair:
-        """With probability ``rate``, the pair with its shared names and numbers exchanged; one that
-        has none may get one (see ``insertion``)."""
+        """The pair with its months, weekdays and countries exchanged, which are few; and with
+        probability ``rate`` its shared names and numbers; one without may get one (``insertion``).
+        """
+        if self.rate and self.lexicon is not None:
+            pair = self.lexicon.exchange(pair, chance) or pair
         if chance.random() >= self.rate:
             return pair
         replacements = {
@@ -101,7 +106,11 @@ class Substitution:
 
 
 def learn_substitution(
-    pairs: Sequence[SentencePair], *, rate: float, forbidden: Iterable[str] = ()
+    pairs: Sequence[SentencePair],
+    *,
+    rate: float,
+    forbidden: Iterable[str] = (),
+    lexicon: Lexicon | None = None,
 ) -> Substitution:
     """Finds what counts as a name in this corpus: a capitalized word that stands the same on both
     sides of some pair and that neither language writes in lower case."""
@@ -113,7 +122,9 @@ def learn_substitution(
         name for name in shared if not lowercase[name.lower()] and name not in _NOT_NAMES
     )
     inventor = NameInventor(sorted(names), forbidden=forbidden)
-    return Substitution(names=names, inventor=inventor, rate=rate if names else 0.0)
+    return Substitution(
+        names=names, inventor=inventor, rate=rate if names else 0.0, lexicon=lexicon
+    )
 
 
 def _shared(pattern: re.Pattern[str], pair: SentencePair) -> list[str]:

@@ -14,6 +14,7 @@ from typing import Any
 import torch
 from rich.console import Console
 from rich.progress import Progress, TextColumn, TimeRemainingColumn
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 
 from dragoman_models.errors import TrainingError
@@ -37,12 +38,14 @@ from dragoman_models.translation.corpus import (
     read_pairs,
     with_eos,
 )
+from dragoman_models.translation.lexicon import Lexicon
 from dragoman_models.translation.loss import SmoothedCrossEntropy
 from dragoman_models.translation.network import TranslationNetwork
 from dragoman_models.translation.recipe import TranslationRecipe
 from dragoman_models.translation.substitution import Substitution, learn_substitution
 from dragoman_models.translation.translator import TranslationOptions, Translator
 
+_AVERAGED = "averaged.safetensors"
 _LOG_COLUMNS = (
     "pass", "update", "seconds", "train_loss", "tokens_per_second", "dev_loss", "dev_bleu",
 )  # fmt: skip
@@ -95,6 +98,17 @@ class TranslationTrainer:
         self.log = CsvLog(folder / "log.csv", _LOG_COLUMNS)
         if resume:
             self._restore()
+        elif recipe.continue_from is not None:
+            self._begin_with(recipe.continue_from / _AVERAGED)
+
+    def _begin_with(self, path: Path) -> None:
+        """Takes over the weights of a finished run."""
+        try:
+            self.network.load_state_dict(load_file(path))
+        except (OSError, RuntimeError, SafetensorError) as error:
+            raise TrainingError(
+                f"continue_from: {path} holds no weights of such a network: {error}"
+            ) from error
 
     def _read(self, path: Path) -> list[SentencePair]:
         return read_pairs(
@@ -105,7 +119,13 @@ class TranslationTrainer:
 
     def _tokenizer(self) -> SubwordTokenizer:
         path = self.folder / "tokenizer.model"
-        if not path.exists():
+        if not path.exists() and self.recipe.continue_from is not None:
+            given = self.recipe.continue_from / "tokenizer.model"
+            try:
+                write_atomically(path, given.read_bytes())
+            except OSError as error:
+                raise TrainingError(f"continue_from: cannot read {given}: {error}") from error
+        elif not path.exists():
             tokenizer = train_tokenizer(
                 (side for pair in self.train_pairs for side in pair),
                 vocabulary_size=self.recipe.network.vocabulary_size,
@@ -132,15 +152,19 @@ class TranslationTrainer:
                 path = self.recipe.forbidden_names
                 raise TrainingError(f"cannot read forbidden_names {path}: {error}") from error
             forbidden = set(re.findall(r"\w+", text))
+        languages = (self.recipe.source_language, self.recipe.target_language)
         return learn_substitution(
-            self.train_pairs, rate=self.recipe.substitution_rate, forbidden=forbidden
-        )
+            self.train_pairs, rate=self.recipe.substitution_rate, forbidden=forbidden,
+            lexicon=Lexicon(languages=languages) if self.recipe.exchange_lexicon else None,
+        )  # fmt: skip
 
     # --- state that a resumed run continues from ---
 
     def _settings(self) -> str:
         """What a resumed run must share with the one it continues."""
-        kept = self.recipe.model_dump_json(exclude={"train", "dev", "forbidden_names", "patience"})
+        kept = self.recipe.model_dump_json(
+            exclude={"train", "dev", "forbidden_names", "continue_from", "patience"}
+        )
         return hashlib.sha256(kept.encode()).hexdigest()
 
     def _save(self) -> None:
@@ -349,7 +373,7 @@ class TranslationTrainer:
             scores.append(self.dev_bleu())
         best = candidates[scores.index(max(scores))]
         self.network.load_state_dict(best)
-        target = self.folder / "averaged.safetensors"
+        target = self.folder / _AVERAGED
         write_atomically(target, save(best))
         return target
 

@@ -313,3 +313,28 @@ def test_the_bar_shows_loss_and_speed(tmp_path: Path, corpus: Path) -> None:
         cells = [str(column.render(bar.tasks[task])) for column in columns]
     assert "loss 1.250" in cells
     assert "3,210 tokens/s" in cells
+
+
+def test_a_run_may_begin_with_the_weights_of_another(
+    whole: Path, corpus: Path, tmp_path: Path
+) -> None:
+    further = tiny_recipe(corpus, continue_from=whole, passes=1, learning_rate=1e-9, seed=9)
+    trainer = TranslationTrainer(further, tmp_path / "further")
+    begun = load_file(whole / "averaged.safetensors")
+    for name, weight in trainer.network.state_dict().items():
+        assert torch.equal(weight, begun[name])
+    tokenizer = (whole / "tokenizer.model").read_bytes()
+    assert trainer.tokenizer.model_bytes == tokenizer
+    averaged = load_file(trainer.run(Progress(disable=True)))
+    for name, weight in averaged.items():
+        torch.testing.assert_close(weight, begun[name], atol=1e-5, rtol=0)
+
+
+def test_what_a_run_cannot_begin_with_is_named(corpus: Path, whole: Path, tmp_path: Path) -> None:
+    nothing = tiny_recipe(corpus, continue_from=tmp_path / "none")
+    with pytest.raises(TrainingError, match=r"continue_from: cannot read .*tokenizer\.model"):
+        TranslationTrainer(nothing, tmp_path / "a")
+    sizes = NetworkConfig(vocabulary_size=320, embedding_size=9, encoder_size=6, decoder_size=8)
+    other = tiny_recipe(corpus, continue_from=whole, network=sizes)
+    with pytest.raises(TrainingError, match=r"continue_from: .* holds no weights of such"):
+        TranslationTrainer(other, tmp_path / "b")
