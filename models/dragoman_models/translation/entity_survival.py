@@ -6,15 +6,13 @@ entity that is spelled alike in both languages; the entity survives if it stands
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from dragoman_models.errors import TrainingError
+from dragoman_models.translation.entities import survives
 from dragoman_models.translation.translator import TranslationOptions, Translator
-
-_DIGIT_GROUPS = re.compile(r"(?<=\d)[,.\u00a0\u202f ](?=\d{3}(?!\d))")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,15 +54,6 @@ def read_probes(path: Path) -> list[Probe]:
     if not probes:
         raise TrainingError(f"{path} holds no probes")
     return probes
-
-
-def survives(entity: str, translation: str) -> bool:
-    """Whether the entity stands in the translation as a word of its own.
-
-    A genitive's s may follow it, and the digits of a number may be grouped.
-    """
-    text = _DIGIT_GROUPS.sub("", translation) if entity.isdigit() else translation
-    return re.search(rf"(?<!\w){re.escape(entity)}s?(?!\w)", text) is not None
 
 
 def probe_translator(

@@ -21,13 +21,20 @@ from dragoman_models.metrics.translation_quality import MetricScore, corpus_bleu
 from dragoman_models.tokenizer import SubwordTokenizer
 from dragoman_models.translation.card import RunFigures, TrainingData, translation_card
 from dragoman_models.translation.corpus import SentencePair, read_pairs
+from dragoman_models.translation.entity_repair import (
+    EntityRepair,
+    capitalized_words,
+    learn_stand_ins,
+)
 from dragoman_models.translation.entity_survival import (
     probe_translator,
     read_probes,
     survival_rates,
 )
+from dragoman_models.translation.family import KNOWN_WORDS
 from dragoman_models.translation.network import TranslationNetwork
 from dragoman_models.translation.recipe import TranslationRecipe, read_recipe
+from dragoman_models.translation.substitution import learn_substitution
 from dragoman_models.translation.translator import TranslationOptions, Translator
 from dragoman_models.weight_encoding import WeightEncoding, decode_weights, encode_weights
 
@@ -69,11 +76,24 @@ def read_run(folder: Path, recipe: TranslationRecipe, encoding: WeightEncoding) 
         tokenizer,
         source_language=recipe.source_language,
         target_language=recipe.target_language,
+        repair=_repair(recipe),
     )
     return TrainedRun(
         recipe=recipe, encoding=encoding, tensors=tensors, tokenizer=tokenizer,
         translator=translator, curve=curve, commands=_training_commands(folder.name, recipe),
     )  # fmt: skip
+
+
+def _repair(recipe: TranslationRecipe) -> EntityRepair:
+    """Stand-ins, and the words that need none, as the training text has them."""
+    pairs = read_pairs(
+        recipe.train, source_column=recipe.source_column, target_column=recipe.target_column
+    )
+    names = learn_substitution(pairs, rate=0.0).names
+    return EntityRepair(
+        stand_ins=learn_stand_ins(pairs, names),
+        known=capitalized_words(pair.source for pair in pairs),
+    )
 
 
 def _training_commands(run: str, recipe: TranslationRecipe) -> tuple[str, ...]:
@@ -148,12 +168,15 @@ def export(
             "safetensors": safetensors.__version__,
         },
     }
-    name = out.absolute().parent.name
+    name, files = out.absolute().parent.name, {"tokenizer.model": run.tokenizer.model_bytes}
+    if (repair := run.translator.repair) is not None:
+        config["stand_ins"] = repair.stand_ins.as_config()
+        files[KNOWN_WORDS] = "\n".join(sorted(repair.known)).encode()
     write_bundle(
         out,
         config=config,
         tensors=run.tensors,
-        files={"tokenizer.model": run.tokenizer.model_bytes},
+        files=files,
         metrics={"command": command, **figures.as_metrics()},
         card=translation_card(
             name=name, recipe=recipe, encoding=run.encoding.value, parameters=parameters,

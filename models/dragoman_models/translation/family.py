@@ -8,7 +8,11 @@ from dragoman_models.bundle import Bundle
 from dragoman_models.errors import BundleError
 
 if TYPE_CHECKING:
+    from dragoman_models.translation.entity_repair import EntityRepair
     from dragoman_models.translation.translator import Translator
+
+
+KNOWN_WORDS = "known_words.txt"
 
 
 class TranslationFamily:
@@ -35,6 +39,7 @@ class TranslationFamily:
             config = NetworkConfig.model_validate(bundle.config.get("network"))
             network = TranslationNetwork(config)
             network.load_state_dict(decode_weights(bundle.torch_tensors()))
+            repair = _repair(bundle)
         except (ValidationError, RuntimeError, ValueError) as error:
             raise BundleError(bundle.path, f"is no translator: {error}") from error
         if tokenizer.vocabulary_size != config.vocabulary_size:
@@ -48,7 +53,19 @@ class TranslationFamily:
             tokenizer,
             source_language=_language(bundle, "source"),
             target_language=_language(bundle, "target"),
+            repair=repair,
         )
+
+
+def _repair(bundle: Bundle) -> EntityRepair | None:
+    """What brings names back, where the bundle says by which stand-ins."""
+    from dragoman_models.translation.entity_repair import EntityRepair, stand_ins_of
+
+    config = bundle.config.get("stand_ins")
+    if config is None:
+        return None
+    known = bundle.file(KNOWN_WORDS).decode("utf-8").split("\n")
+    return EntityRepair(stand_ins=stand_ins_of(config), known=frozenset(known))
 
 
 def _language(bundle: Bundle, side: str) -> str:

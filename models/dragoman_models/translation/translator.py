@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -32,6 +32,7 @@ from dragoman_models.tokenizer import BOS, EOS, PAD, UNK, SubwordTokenizer
 from dragoman_models.translation.attention import AttentionMemory
 from dragoman_models.translation.corpus import pad
 from dragoman_models.translation.decoder import DecoderState
+from dragoman_models.translation.entity_repair import EntityRepair
 from dragoman_models.translation.network import TranslationNetwork
 from dragoman_models.translation.target_scoring import ScoredTarget, score_targets
 
@@ -150,7 +151,10 @@ class Translator:
         *,
         source_language: str,
         target_language: str,
+        repair: EntityRepair | None = None,
     ) -> None:
+        """Args: repair: brings back names and numbers that a translation lost."""
+        self.repair = repair
         self.network = network.eval().requires_grad_(False)
         self.tokenizer = tokenizer
         self.source_language = source_language
@@ -175,7 +179,9 @@ class Translator:
             cancelled: asked for each unfinished sentence (its index) at each decoding step.
         Returns:
             for each sentence at most ``n_best`` translations, the best first; fewer where
-            hypotheses differ only in how the same text is cut into pieces; () if cancelled.
+            hypotheses differ only in how the same text is cut into pieces; () if cancelled. Where
+            the best one lost a name or number, they come from a search with stand-ins (see
+            ``entity_repair``), and have the probabilities of the text as it is returned.
         Raises:
             InvalidInputError: an option is out of range, a source holds no text, or a prefix is
                 longer than its translation may be.
@@ -188,7 +194,19 @@ class Translator:
             violations = _prefix_violations(encoded, begun, options)
         if violations:
             raise InvalidInputError(violations)
-        answers: list[tuple[Hypothesis, ...]] = [()] * len(sources)
+        answers = self._searched(encoded, begun, options, cancelled)
+        if self.repair is not None:
+            self._repair(sources, begun, answers, options, cancelled)
+        return answers
+
+    def _searched(
+        self,
+        encoded: Sequence[list[int]],
+        begun: Sequence[list[int]],
+        options: TranslationOptions,
+        cancelled: Callable[[int], bool] | None,
+    ) -> list[tuple[Hypothesis, ...]]:
+        answers: list[tuple[Hypothesis, ...]] = [()] * len(encoded)
         for batch in _batches([len(ids) for ids in encoded], options.beam_width):
             batch = [i for i in batch if cancelled is None or not cancelled(i)]
             if batch:
@@ -199,6 +217,45 @@ class Translator:
                 for i, sequences in zip(batch, found, strict=True):
                     answers[i] = self._hypotheses(sequences, options.n_best, len(encoded[i]) + 1)
         return answers
+
+    def _repair(
+        self,
+        sources: Sequence[str],
+        begun: Sequence[list[int]],
+        answers: list[tuple[Hypothesis, ...]],
+        options: TranslationOptions,
+        cancelled: Callable[[int], bool] | None,
+    ) -> None:
+        """Puts better answers in place of those that lost a name or a number."""
+        repair = self.repair
+        masked = {
+            i: mask
+            for i, answer in enumerate(answers)
+            if repair and answer and not begun[i] and repair.lost(sources[i], answer[0].text)
+            if (mask := repair.mask(sources[i])) is not None
+        }
+        encoded = [self.tokenizer.encode(one.text) for one in masked.values()]
+        searched = self._searched(
+            encoded, [[] for _ in masked], options,
+            None if cancelled is None else _of_batch(cancelled, list(masked)),
+        )  # fmt: skip
+        for (i, source), found in zip(masked.items(), searched, strict=True):
+            restored = (source.restore(one.text) for one in found)
+            pairs = [(sources[i], text) for text in restored if text is not None]
+            if pairs:
+                answers[i] = self._rescored(pairs, options)
+
+    def _rescored(
+        self, pairs: list[tuple[str, str]], options: TranslationOptions
+    ) -> tuple[Hypothesis, ...]:
+        """Translations as hypotheses with probabilities of their own, in the order of ``pairs``."""
+        scored = self.score_targets(
+            pairs, normalization=options.length_normalization,
+            length_penalty=options.length_penalty,
+        )  # fmt: skip
+        if not options.return_alignments:
+            scored = [replace(one, attention=None) for one in scored]
+        return tuple(sorted(scored, key=lambda one: one.score, reverse=True))
 
     def score_targets(
         self,

@@ -2,6 +2,7 @@
 
 import random
 import re
+from collections.abc import Iterable
 
 import pytest
 from hypothesis import given
@@ -22,8 +23,8 @@ VOWELS = set("AEIOUYÀÂÄÈÉÊËÎÏÔÖÛÜH")
 seeds = st.integers(0, 2**32 - 1)
 
 
-def always(**options: list[str]) -> Substitution:
-    return learn_substitution(CORPUS, rate=1.0, **options)
+def always(*, forbidden: Iterable[str] = ()) -> Substitution:
+    return learn_substitution(CORPUS, rate=1.0, forbidden=forbidden)
 
 
 def words_in(template: str, side: str) -> tuple[str, ...]:

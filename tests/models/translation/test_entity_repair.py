@@ -1,0 +1,146 @@
+"""Lost names and numbers come back through stand-ins, and nothing else is touched."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dragoman_models.tokenizer import SubwordTokenizer
+from dragoman_models.translation.corpus import SentencePair
+from dragoman_models.translation.entity_repair import (
+    EntityRepair,
+    StandIns,
+    capitalized_words,
+    learn_stand_ins,
+    stand_ins_of,
+)
+from dragoman_models.translation.translator import Hypothesis, TranslationOptions, Translator
+
+STAND_INS = StandIns(names=("Tom", "Mary"), places=("Tokyo", "Kyoto"))
+REPAIR = EntityRepair(stand_ins=STAND_INS, known=frozenset(("Afrique", "Elle", "Tom")))
+
+
+@pytest.mark.parametrize(
+    ("source", "masked"),
+    [
+        ("Zeynep dort.", "Tom dort."),
+        ("Elle va à Skopje.", "Elle va à Tokyo."),
+        ("Zeynep et Ngozi vont à Skopje.", "Tom et Mary vont à Tokyo."),
+        ("Le frère d'Ottavia dort.", "Le frère de Tom dort."),
+        ("Elle a 4711 euros.", "Elle a 300 euros."),
+        ("Elle est née en 1987.", "Elle est née en 2003."),
+        ("Tom aime Zeynep.", "Tom aime Mary."),  # the first stand-in is taken
+    ],
+)
+def test_entities_are_masked_by_what_a_sentence_can_use(source: str, masked: str) -> None:
+    found = REPAIR.mask(source)
+    assert found is not None
+    assert found.text == masked
+
+
+@pytest.mark.parametrize(
+    "source", ["Elle dort.", "", "Elle visite l'Afrique.", "Il a 3 ans.", "À 3,50"]
+)
+def test_what_holds_no_unknown_entity_is_not_masked(source: str) -> None:
+    assert REPAIR.mask(source) is None
+    assert not REPAIR.lost(source, "")
+
+
+def test_too_many_entities_or_one_twice_are_not_masked() -> None:
+    assert REPAIR.mask("Zeynep, Ngozi et Bohdan.") is None
+    assert REPAIR.mask("Zeynep aime Zeynep.") is None
+
+
+def test_only_what_is_missing_is_lost() -> None:
+    assert REPAIR.lost("Zeynep dort.", "Zeyne is asleep.")
+    assert not REPAIR.lost("Zeynep dort.", "Zeynep's asleep.")
+    assert REPAIR.lost("Elle a 4711 euros.", "She has 47111 euros.")
+    assert not REPAIR.lost("Elle a 4711 euros.", "She has 4,711 euros.")
+
+
+def test_restoring_needs_every_stand_in_once() -> None:
+    mask = REPAIR.mask("Zeynep va à Skopje.")
+    assert mask is not None
+    assert mask.restore("Tom goes to Tokyo.") == "Zeynep goes to Skopje."
+    assert mask.restore("Tom goes away.") is None
+    assert mask.restore("Tom and Tom go to Tokyo.") is None
+    assert mask.restore("Tomas goes to Tokyo.") is None
+
+
+@given(st.text(max_size=60))
+def test_any_source_comes_back_from_its_own_mask(source: str) -> None:
+    mask = REPAIR.mask(source)
+    if mask is not None and "Tom" not in source and not any(c in source for c in "'\u2019"):
+        assert mask.restore(mask.text) in (source, None)
+
+
+def test_stand_ins_are_learned_from_where_names_stand() -> None:
+    pairs = [SentencePair("Tom dort.", "Tom is asleep.")] * 5
+    pairs += [SentencePair("Elle va à Boston.", "She goes to Boston.")] * 4
+    pairs += [SentencePair("Anna dort.", "Anna is asleep."), SentencePair("Ken va.", "Ken goes.")]
+    found = learn_stand_ins(pairs, frozenset(("Tom", "Boston", "Anna", "Ken")))
+    assert found == StandIns(names=("Tom", "Ken"), places=("Boston",))
+    assert stand_ins_of(found.as_config()) == found
+    assert capitalized_words(["Tom va à Boston.", "Il a 12 ans."]) == {"Tom", "Boston"}
+
+
+@pytest.mark.parametrize("config", [{}, {"names": ["Tom"]}, {"names": None, "places": []}])
+def test_stand_ins_that_are_missing_are_named(config: dict[str, object]) -> None:
+    with pytest.raises(ValueError, match="stand_ins"):
+        stand_ins_of(config)
+
+
+class Forgetful(Translator):
+    """Translates word by word into itself, and forgets every name but Tom."""
+
+    def __init__(self, tokenizer: SubwordTokenizer, network: Translator) -> None:
+        super().__init__(
+            network.network, tokenizer, source_language="fr", target_language="en", repair=REPAIR
+        )
+        self.searches = 0
+
+    def _searched(
+        self,
+        encoded: Sequence[list[int]],
+        begun: Sequence[list[int]],
+        options: TranslationOptions,
+        cancelled: Callable[[int], bool] | None,
+    ) -> list[tuple[Hypothesis, ...]]:
+        self.searches += len(encoded)
+        real = super()._searched(encoded, begun, options, cancelled)
+        texts = [self.tokenizer.decode(ids).replace("Zeynep", "Zey") for ids in encoded]
+        return [
+            tuple(replace(one, text=text) for one in answer)
+            for answer, text in zip(real, texts, strict=True)
+        ]
+
+
+def test_a_lost_name_is_translated_again_and_scored_as_it_is_returned(
+    translator: Translator, tokenizer: SubwordTokenizer
+) -> None:
+    forgetful = Forgetful(tokenizer, translator)
+    options = TranslationOptions(beam_width=2, n_best=2, max_length=8, return_alignments=True)
+    sources = ["Elle dort.", "Zeynep dort.", "Tom dort."]
+    answers = forgetful.translate(sources, options)
+    assert [answer[0].text for answer in answers] == ["Elle dort.", "Zeynep dort.", "Tom dort."]
+    assert forgetful.searches == 4  # only the one that lost a name was translated again
+    repaired: Hypothesis = answers[1][0]
+    (scored,) = forgetful.score_targets([("Zeynep dort.", "Zeynep dort.")])
+    assert repaired.tokens == scored.tokens
+    assert repaired.log_prob == pytest.approx(scored.log_prob, abs=1e-5)
+    assert repaired.attention is not None
+    (prefixed,) = forgetful.translate(["Zeynep dort."], options, prefixes=["Zey"])
+    assert forgetful.searches == 5  # whoever gives a prefix knows what is wanted
+    assert prefixed
+
+
+def test_cancelling_reaches_the_second_search(
+    translator: Translator, tokenizer: SubwordTokenizer
+) -> None:
+    forgetful = Forgetful(tokenizer, translator)
+    forgetful.translate(
+        ["Zeynep dort."], TranslationOptions(beam_width=1, max_length=8), cancelled=lambda _: True
+    )
+    assert forgetful.searches == 1
