@@ -235,8 +235,9 @@ class Translator:
             if (mask := repair.mask(sources[i])) is not None
         }
         encoded = [self.tokenizer.encode(one.text) for one in masked.values()]
+        every = replace(options, n_best=options.beam_width)  # what suits the stand-in best may not
         searched = self._searched(
-            encoded, [[] for _ in masked], options,
+            encoded, [[] for _ in masked], every,
             None if cancelled is None else _of_batch(cancelled, list(masked)),
         )  # fmt: skip
         for (i, source), found in zip(masked.items(), searched, strict=True):
@@ -248,14 +249,15 @@ class Translator:
     def _rescored(
         self, pairs: list[tuple[str, str]], options: TranslationOptions
     ) -> tuple[Hypothesis, ...]:
-        """Translations as hypotheses with probabilities of their own, in the order of ``pairs``."""
+        """The ``n_best`` of translations, by probabilities of their own."""
         scored = self.score_targets(
             pairs, normalization=options.length_normalization,
             length_penalty=options.length_penalty,
         )  # fmt: skip
         if not options.return_alignments:
             scored = [replace(one, attention=None) for one in scored]
-        return tuple(sorted(scored, key=lambda one: one.score, reverse=True))
+        ranked = sorted(scored, key=lambda one: one.score, reverse=True)
+        return tuple(ranked[: options.n_best])
 
     def score_targets(
         self,
