@@ -67,7 +67,7 @@ sacreBLEU on detokenized text, with the weights rounded as shipped; signature
 Names, places and numbers of the probe set (none occurs in the training text, and none was invented
 by the training's name substitution) that stand in the translation at beam 5. A sentence that lost
 one is translated again with a stand-in for it, which `config.json` names; `known_words.txt` holds
-the capitalized words of the training text, which need none:
+the words of the training text, in lower case, which need none:
 
 | kind | survive |
 |---|---|

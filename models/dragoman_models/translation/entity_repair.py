@@ -19,6 +19,7 @@ from dragoman_models.translation.corpus import SentencePair
 from dragoman_models.translation.entities import survives
 
 _NAME = re.compile(r"(?<!\w)[^\W\d_a-zß-ÿ][^\W\d_]{2,}(?!\w)")
+_WORD = re.compile(r"[^\W\d_]{3,}")
 _NUMBER = re.compile(r"(?<![\w.,:])\d{2,}(?!\w|[.,:]\d)")
 _VOWELS = frozenset("AEIOUYÀÂÄÈÉÊËÎÏÔÖÛÜH")  # French elides before them: d'Alice, de Tom
 _ELISION = re.compile(r"\b(d|qu|jusqu|lorsqu|puisqu)['\u2019]$", re.IGNORECASE)
@@ -79,9 +80,10 @@ def learn_stand_ins(pairs: Sequence[SentencePair], names: frozenset[str]) -> Sta
     )
 
 
-def capitalized_words(texts: Iterable[str]) -> frozenset[str]:
-    """All that look like names: what a model has seen of them needs no repair."""
-    return frozenset(match for text in texts for match in _NAME.findall(text))
+def known_words(texts: Iterable[str]) -> frozenset[str]:
+    """All words in lower case: what a model has seen needs no repair, and a word that begins a
+    sentence is no name where it was seen in lower case elsewhere."""
+    return frozenset(word.lower() for text in texts for word in _WORD.findall(text))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,7 +108,7 @@ class EntityRepair:
     """Finds what a translation lost, and masks it."""
 
     stand_ins: StandIns
-    known: frozenset[str]  # capitalized words of the training text
+    known: frozenset[str]  # words of the training text, in lower case
 
     def lost(self, source: str, translation: str) -> bool:
         """Whether a name that training never saw, or a number, is missing from ``translation``."""
@@ -129,7 +131,7 @@ class EntityRepair:
         return MaskedSource(text=text + source[end:], entities=entities) if entities else None
 
     def _entities(self, source: str) -> list[re.Match[str]]:
-        names = (match for match in _NAME.finditer(source) if match[0] not in self.known)
+        names = (match for match in _NAME.finditer(source) if match[0].lower() not in self.known)
         return sorted([*names, *_NUMBER.finditer(source)], key=lambda match: match.start())
 
     def _kind(self, source: str, match: re.Match[str]) -> str:

@@ -23,7 +23,7 @@ from dragoman_models.translation.card import RunFigures, TrainingData, translati
 from dragoman_models.translation.corpus import SentencePair, read_pairs
 from dragoman_models.translation.entity_repair import (
     EntityRepair,
-    capitalized_words,
+    known_words,
     learn_stand_ins,
 )
 from dragoman_models.translation.entity_survival import (
@@ -92,7 +92,7 @@ def _repair(recipe: TranslationRecipe) -> EntityRepair:
     names = learn_substitution(pairs, rate=0.0).names
     return EntityRepair(
         stand_ins=learn_stand_ins(pairs, names),
-        known=capitalized_words(pair.source for pair in pairs),
+        known=known_words(pair.source for pair in pairs),
     )
 
 

@@ -12,14 +12,14 @@ from dragoman_models.translation.corpus import SentencePair
 from dragoman_models.translation.entity_repair import (
     EntityRepair,
     StandIns,
-    capitalized_words,
+    known_words,
     learn_stand_ins,
     stand_ins_of,
 )
 from dragoman_models.translation.translator import Hypothesis, TranslationOptions, Translator
 
 STAND_INS = StandIns(names=("Tom", "Mary"), places=("Tokyo", "Kyoto"))
-REPAIR = EntityRepair(stand_ins=STAND_INS, known=frozenset(("Afrique", "Elle", "Tom")))
+REPAIR = EntityRepair(stand_ins=STAND_INS, known=frozenset(("afrique", "elle", "tom", "bonjour")))
 
 
 @pytest.mark.parametrize(
@@ -41,7 +41,7 @@ def test_entities_are_masked_by_what_a_sentence_can_use(source: str, masked: str
 
 
 @pytest.mark.parametrize(
-    "source", ["Elle dort.", "", "Elle visite l'Afrique.", "Il a 3 ans.", "À 3,50"]
+    "source", ["Elle dort.", "", "Bonjour.", "Elle visite l'Afrique.", "Il a 3 ans.", "À 3,50"]
 )
 def test_what_holds_no_unknown_entity_is_not_masked(source: str) -> None:
     assert REPAIR.mask(source) is None
@@ -83,7 +83,7 @@ def test_stand_ins_are_learned_from_where_names_stand() -> None:
     found = learn_stand_ins(pairs, frozenset(("Tom", "Boston", "Anna", "Ken")))
     assert found == StandIns(names=("Tom", "Ken"), places=("Boston",))
     assert stand_ins_of(found.as_config()) == found
-    assert capitalized_words(["Tom va à Boston.", "Il a 12 ans."]) == {"Tom", "Boston"}
+    assert known_words(["Tom va à Boston.", "Il a 12 ans."]) == {"tom", "boston", "ans"}
 
 
 @pytest.mark.parametrize("config", [{}, {"names": ["Tom"]}, {"names": None, "places": []}])
