@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -59,7 +60,6 @@ def cached_log_probs(
     return torch.where(visible.any(1), mixed, log_probs)
 
 
-@torch.no_grad()
 def evaluate_with_cache(
     network: LanguageModelNetwork,
     text: EncodedText,
@@ -68,8 +68,28 @@ def evaluate_with_cache(
     unknown: int | None = None,
 ) -> TextFigures:
     """The figures of a text, read from its start to its end with an empty cache at first."""
+    (found,) = _log_probs(network, text, [options])
+    return figures_of(text, found, unknown)
+
+
+def tune_cache(
+    network: LanguageModelNetwork, text: EncodedText, candidates: Sequence[CacheOptions]
+) -> CacheOptions:
+    """The candidate under which a text, one to tune on, is the likeliest."""
+    totals = [float(found.sum(dtype=torch.float64)) for found in
+              _log_probs(network, text, candidates)]  # fmt: skip
+    return candidates[totals.index(max(totals))]
+
+
+@torch.no_grad()
+def _log_probs(
+    network: LanguageModelNetwork, text: EncodedText, candidates: Sequence[CacheOptions]
+) -> list[Tensor]:
+    """Natural log-probabilities (N,) of the text by each candidate; the network runs once."""
     network.eval()
-    state, found = network.initial_state(1), []
+    state = network.initial_state(1)
+    found: list[list[Tensor]] = [[] for _ in candidates]
+    window = max(options.window for options in candidates)
     size = network.config.layer_sizes()[-1][1]
     hidden, gold = torch.zeros(0, size), torch.zeros(0, dtype=torch.long)
     for start in range(0, len(text.tokens) - 1, _SEGMENT):
@@ -79,6 +99,7 @@ def evaluate_with_cache(
         own = network.output.token_log_probs(top, part[1:])
         first = len(hidden)
         hidden, gold = torch.cat([hidden, top]), torch.cat([gold, part[1:]])
-        found.append(cached_log_probs(hidden, gold, own, options, first=first))
-        hidden, gold = hidden[-options.window :], gold[-options.window :]
-    return figures_of(text, torch.cat(found), unknown)
+        for options, parts in zip(candidates, found, strict=True):
+            parts.append(cached_log_probs(hidden, gold, own, options, first=first))
+        hidden, gold = hidden[-window:], gold[-window:]
+    return [torch.cat(parts) for parts in found]
