@@ -12,14 +12,19 @@ from __future__ import annotations
 import enum
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol, TypeVar
+from typing import NamedTuple, Protocol, TypeVar, runtime_checkable
 
 import torch
 from torch import Tensor
 
 from dragoman_models.search.coverage import CoveragePenalty
 from dragoman_models.search.length_normalization import LengthNormalization
-from dragoman_models.search.token_rules import ForcedPrefixes, TokenRule, TokenRules
+from dragoman_models.search.token_rules import (
+    ForcedPrefixes,
+    SingleTokenRule,
+    TokenRule,
+    TokenRules,
+)
 
 State = TypeVar("State")
 
@@ -35,6 +40,33 @@ class SearchModel(Protocol[State]):
 
         ``sentences`` are the sentences that stay, or None where all do; rows are grouped by them.
         """
+
+
+class Candidates(NamedTuple):
+    """What may come next in each of N hypotheses: all tokens, or the few that could be chosen.
+
+    Column c is token c, or ``tokens[:, c]`` where that is given.
+    """
+
+    logits: Tensor  # (N, C); -inf where there are too few candidates
+    tokens: Tensor | None  # (N, C)
+    normalizers: Tensor  # (N, 1), the logarithm of the sum of all tokens' exp(logit)
+
+
+@runtime_checkable
+class CandidateModel(SearchModel[State], Protocol[State]):
+    """A model that finds the best tokens itself, without writing out a row of all logits.
+
+    The first ``special_tokens`` columns of its candidates are the tokens of those ids, whatever
+    their logits, so that rules that speak of them alone see them where they would be.
+    """
+
+    special_tokens: int
+
+    def candidates(
+        self, previous: Tensor, state: State, width: int
+    ) -> tuple[Candidates, State, Tensor | None]:
+        """As ``step``, with the special tokens and the ``width`` best of the others."""
 
 
 class EarlyStopping(enum.Enum):
@@ -64,6 +96,15 @@ class SearchOptions:
     coverage: CoveragePenalty | None = None
     early_stopping: EarlyStopping = EarlyStopping.NO_BETTER_POSSIBLE
     keep_attention: bool = False
+
+    def concern_only(self, special_tokens: int) -> bool:
+        """Whether the rules speak of eos and other tokens below ``special_tokens`` alone."""
+        concerned = {self.eos}
+        for rule in self.rules:
+            if not isinstance(rule, SingleTokenRule):
+                return False
+            concerned |= rule.concerned
+        return self.prefixes is None and max(concerned) < special_tokens
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,15 +143,32 @@ def beam_search(
         sentence. Those after the first ``n_best`` are what the search happened to meet.
     """
     beam = _Beam(max_lengths, options)
+    predict = _predictor(model, options)
     while beam.sentences:
-        logits, state, attention = model.step(beam.tokens[:, :, -1].flatten(), state)
-        parents = beam.extend(logits, attention)
+        candidates, state, attention = predict(beam.tokens[:, :, -1].flatten(), state)
+        places = beam.log_probs.size(1)
+        parents = beam.extend(candidates, attention)
         beam.collect_ended()
         left = beam.unfinished(cancelled or (lambda _: False))
-        rows = (left.unsqueeze(1) * (len(logits) // len(parents)) + parents[left]).flatten()
+        rows = (left.unsqueeze(1) * places + parents[left]).flatten()
         state = model.select(state, None if len(left) == len(parents) else left, rows)
         beam.keep(left)
     return [sorted(found, key=lambda one: one.score, reverse=True) for found in beam.found]
+
+
+def _predictor(
+    model: SearchModel[State], options: SearchOptions
+) -> Callable[[Tensor, State], tuple[Candidates, State, Tensor | None]]:
+    """What gives the next step's candidates: the model itself, where no rule needs every logit."""
+    if isinstance(model, CandidateModel) and options.concern_only(model.special_tokens):
+        return lambda previous, state: model.candidates(previous, state, options.beam_width)
+
+    def step(previous: Tensor, state: State) -> tuple[Candidates, State, Tensor | None]:
+        logits, state, attention = model.step(previous, state)
+        normalizers = torch.logsumexp(logits, dim=1, keepdim=True)
+        return Candidates(logits, None, normalizers), state, attention
+
+    return step
 
 
 class _Beam:
@@ -136,30 +194,31 @@ class _Beam:
         """T."""
         return self.tokens.size(2) - 1
 
-    def extend(self, logits: Tensor, attention: Tensor | None) -> Tensor:
+    def extend(self, candidates: Candidates, attention: Tensor | None) -> Tensor:
         """Adds a token to every hypothesis, keeping the best K' of each sentence.
 
         The K' best of a sentence are among the K' best of each of its rows, and within a row the
         order of logits is that of probabilities, so the softmax is never written out.
 
         Args:
-            logits: (B * K, V), overwritten.
+            candidates: of B * K hypotheses; logits are overwritten.
             attention: (B * K, S) or None.
         Returns:
             parents (B, K'): which of the K hypotheses each of the K' continues.
         """
         count, places = self.log_probs.shape
-        normalizers = torch.logsumexp(logits, dim=1, keepdim=True)
+        logits = candidates.logits
         ends = logits[:, self.options.eos].clone()
         self.rules.forbid(logits.view(count, places, -1), self.tokens[:, :, 1:], self.sentences)
         width = min(self.options.beam_width, logits.size(1))
-        best, candidates = logits.topk(width, dim=1)  # (B * K, width)
-        self._end_dead_ends(best, candidates, ends)
-        step_log_probs = (best - normalizers).view(count, places, width)
+        best, columns = logits.topk(width, dim=1)  # (B * K, width)
+        self._end_dead_ends(best, columns, ends)
+        step_log_probs = (best - candidates.normalizers).view(count, places, width)
         scores = (self.log_probs.unsqueeze(2) + step_log_probs).flatten(1)
         self.log_probs, chosen = scores.topk(min(self.options.beam_width, scores.size(1)), dim=1)
         parents = chosen // width
-        tokens = candidates.view(count, -1).gather(1, chosen)
+        names = columns if candidates.tokens is None else candidates.tokens.gather(1, columns)
+        tokens = names.view(count, -1).gather(1, chosen)
         added = step_log_probs.flatten(1).gather(1, chosen)
         self.tokens = _append(self.tokens, parents, tokens)
         self.token_log_probs = _append(self.token_log_probs, parents, added)
@@ -167,11 +226,11 @@ class _Beam:
             self._remember_attention(attention.view(count, places, -1), parents)
         return parents
 
-    def _end_dead_ends(self, best: Tensor, candidates: Tensor, ends: Tensor) -> None:
+    def _end_dead_ends(self, best: Tensor, columns: Tensor, ends: Tensor) -> None:
         """Lets rows that the rules left no token end in eos, with the logits ``ends`` (B * K,)."""
         stuck = best[:, 0].isneginf()
         best[stuck, 0] = ends[stuck]
-        candidates[stuck, 0] = self.options.eos
+        columns[stuck, 0] = self.options.eos
 
     def _remember_attention(self, attention: Tensor, parents: Tensor) -> None:
         """(B, K, S) weights of this step, whole or summed up, as the options need them."""
