@@ -12,7 +12,7 @@ from __future__ import annotations
 import enum
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol, TypeVar, runtime_checkable
+from typing import NamedTuple, Protocol, TypeVar, cast
 
 import torch
 from torch import Tensor
@@ -21,7 +21,6 @@ from dragoman_models.search.coverage import CoveragePenalty
 from dragoman_models.search.length_normalization import LengthNormalization
 from dragoman_models.search.token_rules import (
     ForcedPrefixes,
-    SingleTokenRule,
     TokenRule,
     TokenRules,
 )
@@ -53,7 +52,6 @@ class Candidates(NamedTuple):
     normalizers: Tensor  # (N, 1), the logarithm of the sum of all tokens' exp(logit)
 
 
-@runtime_checkable
 class CandidateModel(SearchModel[State], Protocol[State]):
     """A model that finds the best tokens itself, without writing out a row of all logits.
 
@@ -101,9 +99,10 @@ class SearchOptions:
         """Whether the rules speak of eos and other tokens below ``special_tokens`` alone."""
         concerned = {self.eos}
         for rule in self.rules:
-            if not isinstance(rule, SingleTokenRule):
+            named: frozenset[int] | None = getattr(rule, "concerned", None)  # a SingleTokenRule's
+            if named is None:
                 return False
-            concerned |= rule.concerned
+            concerned |= named
         return self.prefixes is None and max(concerned) < special_tokens
 
 
@@ -160,8 +159,10 @@ def _predictor(
     model: SearchModel[State], options: SearchOptions
 ) -> Callable[[Tensor, State], tuple[Candidates, State, Tensor | None]]:
     """What gives the next step's candidates: the model itself, where no rule needs every logit."""
-    if isinstance(model, CandidateModel) and options.concern_only(model.special_tokens):
-        return lambda previous, state: model.candidates(previous, state, options.beam_width)
+    special_tokens = getattr(model, "special_tokens", 0)  # isinstance of a protocol takes long
+    if options.concern_only(special_tokens):
+        finder = cast(CandidateModel[State], model)
+        return lambda previous, state: finder.candidates(previous, state, options.beam_width)
 
     def step(previous: Tensor, state: State) -> tuple[Candidates, State, Tensor | None]:
         logits, state, attention = model.step(previous, state)
@@ -258,25 +259,34 @@ class _Beam:
         ended = (self.tokens[:, :, -1] == self.options.eos) & self.log_probs.isfinite()
         if not ended.any():
             return
-        for position, place in ended.nonzero().tolist():
-            self.found[self.sentences[position]].append(self._sequence(position, place))
+        positions, places = ended.nonzero(as_tuple=True)
+        histories = zip(
+            positions.tolist(), places.tolist(), self.log_probs[ended].tolist(),
+            self.tokens[positions, places, 1:-1].tolist(),
+            self.token_log_probs[positions, places].tolist(), strict=True,
+        )  # fmt: skip
+        for position, place, log_prob, tokens, token_log_probs in histories:
+            self.found[self.sentences[position]].append(
+                FoundSequence(
+                    tokens=tuple(tokens),
+                    token_log_probs=tuple(token_log_probs),
+                    log_prob=log_prob,
+                    score=self._score(position, place, log_prob),
+                    truncated=self.length > self.max_lengths[self.sentences[position]],
+                    attention=None
+                    if self.attention is None
+                    else self.attention[position, place].clone(),
+                )
+            )
         self.log_probs = self.log_probs.masked_fill(ended, float("-inf"))
 
-    def _sequence(self, position: int, place: int) -> FoundSequence:
-        log_prob = float(self.log_probs[position, place])
+    def _score(self, position: int, place: int, log_prob: float) -> float:
         options = self.options
         score = log_prob / options.normalization.divisor(self.length, options.length_penalty)
         if options.coverage is not None and self.coverage is not None:
             sentence = self.sentences[position]
             score += options.coverage.score(self.coverage[position, place], sentence)
-        return FoundSequence(
-            tokens=tuple(self.tokens[position, place, 1:-1].tolist()),
-            token_log_probs=tuple(self.token_log_probs[position, place].tolist()),
-            log_prob=log_prob,
-            score=score,
-            truncated=self.length > self.max_lengths[self.sentences[position]],
-            attention=None if self.attention is None else self.attention[position, place].clone(),
-        )
+        return score
 
     def unfinished(self, cancelled: Callable[[int], bool]) -> Tensor:
         """Positions (B',) of sentences that could still find something better.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from typing import Protocol
 
 import torch
 from torch import Tensor
@@ -24,7 +24,6 @@ class TokenRule(Protocol):
         """
 
 
-@runtime_checkable
 class SingleTokenRule(TokenRule, Protocol):
     """A rule that looks at no logits but those of a few tokens that it names beforehand.
 

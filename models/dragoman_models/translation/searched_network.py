@@ -14,6 +14,7 @@ from dragoman_models.translation.attention import AttentionMemory
 from dragoman_models.translation.corpus import pad
 from dragoman_models.translation.decoder import DecoderState
 from dragoman_models.translation.network import TranslationNetwork
+from dragoman_models.translation.shortlist import Shortlist
 
 
 class SearchedModel(SearchModel[Any], Protocol):
@@ -50,8 +51,10 @@ class PlainModel:
         return _SearchState(memory, decoder)
 
 
-def searched(network: TranslationNetwork, arithmetic: Arithmetic) -> SearchedModel:
-    """What computes the network's numbers in a search.
+def searched(
+    network: TranslationNetwork, arithmetic: Arithmetic, shortlist: Shortlist | None = None
+) -> SearchedModel:
+    """What computes the network's numbers in a search; PLAIN leaves the shortlist out.
 
     Raises:
         ValueError: the arithmetic is not for such a network, or not for this CPU.
@@ -64,4 +67,4 @@ def searched(network: TranslationNetwork, arithmetic: Arithmetic) -> SearchedMod
     from dragoman_models.translation.arithmetic.network import CompiledNetwork  # numba is heavy
     from dragoman_models.translation.arithmetic.packing import Precision
 
-    return CompiledNetwork(network, Precision(kind.value))
+    return CompiledNetwork(network, Precision(kind.value), shortlist)

@@ -31,6 +31,7 @@ from dragoman_models.translation.arithmetic.choice import Arithmetic
 from dragoman_models.translation.entity_repair import EntityRepair
 from dragoman_models.translation.network import TranslationNetwork
 from dragoman_models.translation.searched_network import searched
+from dragoman_models.translation.shortlist import Shortlist
 from dragoman_models.translation.target_scoring import ScoredTarget, score_targets
 
 MAX_BEAM_WIDTH = 64
@@ -150,17 +151,19 @@ class Translator:
         target_language: str,
         repair: EntityRepair | None = None,
         arithmetic: Arithmetic = Arithmetic.PLAIN,
+        shortlist: Shortlist | None = None,
     ) -> None:
         """Args:
             repair: brings back names and numbers that a translation lost.
             arithmetic: of the search; all but PLAIN keep the weights as they are now.
+            shortlist: the target pieces that searches look at; PLAIN looks at all.
 
         Raises:
             ValueError: the arithmetic is not for such a network, or not for this CPU.
         """
         self.repair = repair
         self.network = network.eval().requires_grad_(False)
-        self._model = searched(self.network, arithmetic)
+        self._model = searched(self.network, arithmetic, shortlist)
         self.tokenizer = tokenizer
         self.source_language = source_language
         self.target_language = target_language
@@ -191,8 +194,8 @@ class Translator:
             InvalidInputError: an option is out of range, a source holds no text, or a prefix is
                 longer than its translation may be.
         """
-        encoded = [self.tokenizer.encode(source) for source in sources]
-        begun = [self.tokenizer.encode(prefix) for prefix in prefixes or [""] * len(sources)]
+        encoded = self.tokenizer.encode_all(sources)
+        begun = self.tokenizer.encode_all(prefixes) if prefixes else [[] for _ in sources]
         violations = options.violations()
         violations += _source_violations(encoded)
         if not violations:
@@ -349,8 +352,10 @@ class Translator:
         """Different texts only: the best-scored way to cut each text into pieces stands for it."""
         distinct: dict[str, Hypothesis] = {}
         for sequence in sequences:
+            if len(distinct) == n_best:
+                break
             text = self.tokenizer.decode(sequence.tokens)
-            if len(distinct) < n_best and text not in distinct:
+            if text not in distinct:
                 attention = sequence.attention
                 distinct[text] = Hypothesis(
                     text=text,

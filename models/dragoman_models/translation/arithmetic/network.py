@@ -22,20 +22,37 @@ from dragoman_models.translation.arithmetic.layers import (
     gates_by_unit,
 )
 from dragoman_models.translation.arithmetic.output import SPECIAL, best_tokens
-from dragoman_models.translation.arithmetic.packing import Array, Floats, Precision, pack
+from dragoman_models.translation.arithmetic.packing import (
+    Array,
+    Floats,
+    Precision,
+    pack,
+    padded_rows,
+)
 from dragoman_models.translation.arithmetic.recurrence import decoder_gru, prefetch_rows
+from dragoman_models.translation.arithmetic.shortlisting import Shortlisted, Shortlisting
 from dragoman_models.translation.attention import AdditiveAttention
 from dragoman_models.translation.network import TranslationNetwork
+from dragoman_models.translation.shortlist import Shortlist
+
+_PADDING = np.zeros(padded_rows(0), np.int64)  # any row: what tiles read behind the last one
 
 
 class CompiledState(NamedTuple):
-    """B sentences with K hypotheses each, N = B * K."""
+    """B sentences with K hypotheses each, N = B * K, which continue P <= N parents.
+
+    Hypotheses of one parent differ in their last token alone, so what does not read it is computed
+    once for all of them: ``children[begins[p] : begins[p + 1]]`` are the hypotheses of parent p.
+    """
 
     memory: Memory
     sentences: Integers  # (B,), which of the memory's
-    hidden: Floats  # (N, H)
-    hidden_codes: Array  # (padded N, H): the same as activations
-    fed_codes: Array  # (padded N, E), attentional vectors
+    hidden: Floats  # (P, H)
+    hidden_codes: Array  # (padded P, H): the same as activations
+    fed_codes: Array  # (padded P, E), attentional vectors
+    begins: Integers  # (P + 1,)
+    children: Integers  # (N,)
+    outputs: Shortlisted | None  # what the sentences' hypotheses choose from; None: all tokens
 
 
 class CompiledNetwork:
@@ -47,7 +64,12 @@ class CompiledNetwork:
 
     special_tokens = SPECIAL
 
-    def __init__(self, network: TranslationNetwork, precision: Precision) -> None:
+    def __init__(
+        self,
+        network: TranslationNetwork,
+        precision: Precision,
+        shortlist: Shortlist | None = None,
+    ) -> None:
         """Args: network: one that `choice.suits` holds of."""
         decoder, embedding = network.decoder, network.target_embedding
         self._precision = precision
@@ -71,6 +93,7 @@ class CompiledNetwork:
         self._output = DenseLayer(embedding.weight, network.output_bias, precision)
         self._output.bias.reshape(-1)[self._vocabulary_size :] = -np.inf
         self._every_token = np.arange(self._output.bias.size)
+        self._shortlisting = None if shortlist is None else Shortlisting(self._output, shortlist)
 
     def encode(self, sources: Sequence[Sequence[int]]) -> CompiledState:
         """The state before the first target token of sources, piece ids with eos."""
@@ -78,7 +101,8 @@ class CompiledNetwork:
         rows, fed_size = len(hidden), memory.values.shape[2]
         return CompiledState(
             memory, np.arange(rows), hidden, self._precision.rounded(hidden),
-            self._precision.activations(rows, fed_size),
+            self._precision.activations(rows, fed_size), np.arange(rows + 1), np.arange(rows),
+            None if self._shortlisting is None else self._shortlisting(sources),
         )  # fmt: skip
 
     def step(self, previous: Tensor, state: CompiledState) -> tuple[Tensor, CompiledState, Tensor]:
@@ -96,10 +120,17 @@ class CompiledNetwork:
         logits = np.empty((rows, SPECIAL + width), np.float32)
         tokens = np.empty((rows, SPECIAL + width), np.int64)
         normalizers = np.empty((rows, 1), np.float32)
-        every = np.array([[0, len(self._output.bias)]])
+        if state.outputs is None:
+            ends, panels = np.array([rows]), np.array([[0, len(self._output.bias)]])
+            operands, names = self._output.operands, self._every_token
+        else:
+            count = len(state.sentences)
+            ends = np.arange(1, count + 1) * (rows // count)
+            panels, names = state.outputs.panels[state.sentences], state.outputs.tokens
+            operands = state.outputs.operands
         best_tokens(
-            state.fed_codes, np.array([rows]), every, *self._output.operands, self._every_token,
-            logits, tokens, normalizers, np.empty(rows, np.float32),
+            state.fed_codes, ends, panels, *operands, names, logits, tokens, normalizers,
+            np.empty(rows, np.float32),
             np.empty((rows, LANES), np.float32), np.empty(LANES, np.float32),
         )  # fmt: skip
         found = Candidates(*(torch.from_numpy(part) for part in (logits, tokens, normalizers)))
@@ -107,13 +138,14 @@ class CompiledNetwork:
 
     def select(self, state: CompiledState, sentences: Tensor | None, rows: Tensor) -> CompiledState:
         """The state of hypotheses ``rows``; see `SearchModel`."""
-        chosen = rows.numpy()
+        parents, continued = np.unique(rows.numpy(), return_inverse=True)
         kept = state.sentences if sentences is None else state.sentences[sentences.numpy()]
-        padding = np.arange(len(state.hidden), len(state.hidden_codes))
-        padded = np.concatenate([chosen, padding])
+        padded = np.concatenate([parents, _PADDING])
         return CompiledState(
-            state.memory, kept, state.hidden.take(chosen, axis=0),
+            state.memory, kept, state.hidden.take(parents, axis=0),
             state.hidden_codes.take(padded, axis=0), state.fed_codes.take(padded, axis=0),
+            np.concatenate([[0], np.bincount(continued).cumsum()]),
+            np.argsort(continued, kind="stable"), state.outputs,
         )  # fmt: skip
 
     def _advance(self, previous: Tensor, state: CompiledState) -> tuple[CompiledState, Tensor]:
@@ -137,14 +169,18 @@ class CompiledNetwork:
     def _recur(self, previous: Integers, state: CompiledState) -> CompiledState:
         """A step of the GRU; the new state's attentional vectors are yet to be written."""
         gates, feeding, precision = self._gates, self._feeding, self._precision
-        rows, units = state.hidden.shape
-        hidden, codes = np.empty_like(state.hidden), precision.activations(rows, units)
+        rows, units = len(previous), state.hidden.shape[1]
+        hidden, codes = np.empty((rows, units), np.float32), precision.activations(rows, units)
         prefetch_rows(gates.table, previous)
         decoder_gru(
-            state.hidden, state.hidden_codes, state.fed_codes, previous,
-            gates.table, gates.new_bias, gates.recurrent.weights, gates.recurrent.starts,
-            gates.recurrent.scales, precision.sums(GATE_PANEL), feeding.weights, feeding.starts,
-            feeding.scales, precision.sums(GATE_PANEL), hidden, codes,
+            state.hidden, state.hidden_codes, state.fed_codes, state.begins, state.children,
+            previous, gates.table, gates.new_bias, gates.recurrent.weights,
+            gates.recurrent.starts, gates.recurrent.scales, precision.sums(GATE_PANEL),
+            feeding.weights, feeding.starts, feeding.scales, precision.sums(GATE_PANEL),
+            hidden, codes,
         )  # fmt: skip
         fed = precision.activations(rows, state.fed_codes.shape[1])
-        return CompiledState(state.memory, state.sentences, hidden, codes, fed)
+        return state._replace(
+            hidden=hidden, hidden_codes=codes, fed_codes=fed,
+            begins=np.arange(rows + 1), children=np.arange(rows),
+        )  # fmt: skip

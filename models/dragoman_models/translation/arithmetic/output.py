@@ -150,15 +150,22 @@ def best_tokens(
 
 
 @compiled
-def gather_outputs(rows: Any, bias: Any, tokens: Any, panel: Any, panel_bias: Any) -> None:
-    """Packs the outputs of some tokens.
+def gather_outputs(
+    rows: Any, starts: Any, scales: Any, bias: Any, tokens: Any, places: Any,
+    panels: Any, panel_starts: Any, panel_scales: Any, panel_bias: Any,
+) -> None:  # fmt: skip
+    """Packs the outputs of tokens; panels are of 64 outputs.
 
     Args:
-        rows: (V, G) uint32, the g components of each group of each token's weights in 32 bits.
-        tokens: (T,); panel: (panels, G, 64) uint32; panel_bias: (panels, 64), filled with -inf.
+        rows: (V, G) uint32, each token's weights, those of a group in one number.
+        starts, scales, bias: (V,).
+        tokens, places: (T,), which tokens, and which outputs of all panels they become.
+        panels, panel_starts, panel_scales, panel_bias: (P, G, 64) uint32 and (P, 64), take them.
     """
     for i in range(len(tokens)):
-        token, place, column = tokens[i], i // _PANEL, i % _PANEL
-        panel_bias[place, column] = bias[token]
+        token, panel, column = tokens[i], places[i] // _PANEL, places[i] % _PANEL
+        panel_starts[panel, column] = starts[token]
+        panel_scales[panel, column] = scales[token]
+        panel_bias[panel, column] = bias[token]
         for group in range(rows.shape[1]):
-            panel[place, group, column] = rows[token, group]
+            panels[panel, group, column] = rows[token, group]

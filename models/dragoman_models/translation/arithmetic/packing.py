@@ -69,7 +69,7 @@ class PackedMatrix:
 
         scales * (starts + activations @ weights) = matrix @ a, up to rounding.
 
-    ``weights`` (panels, inputs / g, C, g), ``starts`` and ``scales`` (panels, C), C outputs a panel.
+    ``weights`` (panels, inputs / g, C, g); ``starts`` and ``scales`` (panels, C); C outputs a panel
     """
 
     weights: Array

@@ -68,19 +68,21 @@ def prefetch_rows(table: Any, tokens: Any) -> None:
 
 @compiled
 def decoder_gru(
-    hidden: Any, hidden_codes: Any, fed_codes: Any, tokens: Any, table: Any, new_bias: Any,
+    hidden: Any, hidden_codes: Any, fed_codes: Any, begins: Any, children: Any, tokens: Any,
+    table: Any, new_bias: Any,
     recurrent: Any, recurrent_starts: Any, recurrent_scales: Any, recurrent_sums: Any,
     feeding: Any, feeding_starts: Any, feeding_scales: Any, feeding_sums: Any,
     next_hidden: Any, next_codes: Any,
 ) -> None:  # fmt: skip
-    """One step of N hypotheses.
+    """One step of N hypotheses that continue P parents: products are of parents alone.
 
     Args:
-        hidden: (N, H) float32; hidden_codes, fed_codes: (padded N, H), (padded N, E) activations.
+        hidden: (P, H) float32; hidden_codes, fed_codes: (padded P, H), (padded P, E) activations.
+        begins, children: (P + 1,) and (N,); children[begins[p] : begins[p + 1]] continue parent p.
         tokens: (N,) previous tokens; table: (V, H / 16, 48), their part of the gates, with biases.
         new_bias: (H,) of the hidden part of the new gate.
         recurrent..., feeding...: packed products of the hidden and the attentional vector.
-        next_hidden, next_codes: take the new state.
+        next_hidden, next_codes: (N, H) and (padded N, H), take the new state.
     """
     rows, units = hidden.shape
     panels = table.shape[1]
@@ -96,19 +98,28 @@ def decoder_gru(
             gate_tile(hidden_codes, first, recurrent, panel, recurrent_starts, recurrent_sums)
             gate_tile(fed_codes, first, feeding, panel, feeding_starts, feeding_sums)
             for i in range(min(ROWS, rows - first)):
-                entry, s = (tokens[first + i] * panels + panel) * _GATES, i * _GATES
-                reset = _scaled(h, s, h_scales, column, load_lanes(entries, entry))
-                reset = _scaled(f, s, f_scales, column, reset)
-                update = load_lanes(entries, entry + LANES)
-                update = _scaled(h, s + LANES, h_scales, column + LANES, update)
-                update = _scaled(f, s + LANES, f_scales, column + LANES, update)
-                fed = load_lanes(entries, entry + _TWO_LANES)
-                fed = _scaled(f, s + _TWO_LANES, f_scales, column + _TWO_LANES, fed)
+                s, place = i * _GATES, (first + i) * units + unit
                 own = _scaled(h, s + _TWO_LANES, h_scales, column + _TWO_LANES, load(bias, unit))
-                place = (first + i) * units + unit
-                new = _new_units(reset, update, fed, own, load(before, place))
-                store(after, place, new)
-                store_activations(codes, place, new)
+                old = load(before, place)
+                zero = broadcast(float32(0.0))
+                resetting = _scaled(h, s, h_scales, column, zero)
+                resetting = _scaled(f, s, f_scales, column, resetting)
+                updating = _scaled(h, s + LANES, h_scales, column + LANES, zero)
+                updating = _scaled(f, s + LANES, f_scales, column + LANES, updating)
+                fed = _scaled(f, s + _TWO_LANES, f_scales, column + _TWO_LANES, zero)
+                for position in range(begins[first + i], begins[first + i + 1]):
+                    row = children[position]
+                    entry = (tokens[row] * panels + panel) * _GATES
+                    new = _new_units(
+                        add(resetting, load_lanes(entries, entry)),
+                        add(updating, load_lanes(entries, entry + LANES)),
+                        add(fed, load_lanes(entries, entry + _TWO_LANES)),
+                        own,
+                        old,
+                    )
+                    place = row * units + unit
+                    store(after, place, new)
+                    store_activations(codes, place, new)
 
 
 @compiled
