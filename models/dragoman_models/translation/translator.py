@@ -18,7 +18,9 @@ from dragoman_models.search.beam_search import (
     beam_search,
 )
 from dragoman_models.search.coverage import CoveragePenalty
+from dragoman_models.search.diverse_beams import DiverseBeams
 from dragoman_models.search.length_normalization import LengthNormalization
+from dragoman_models.search.repetition_penalty import RepetitionPenalty
 from dragoman_models.search.token_rules import (
     BannedTokens,
     ForcedPrefixes,
@@ -30,12 +32,20 @@ from dragoman_models.tokenizer import BOS, EOS, PAD, UNK, SubwordTokenizer
 from dragoman_models.translation.arithmetic.choice import Arithmetic
 from dragoman_models.translation.entity_repair import EntityRepair
 from dragoman_models.translation.network import TranslationNetwork
+from dragoman_models.translation.phrases import (
+    MAX_BANNED_PHRASES,
+    MAX_REQUIRED_PHRASES,
+    PhraseReader,
+    SourcePhrases,
+    phrase_violations,
+)
 from dragoman_models.translation.searched_network import searched
 from dragoman_models.translation.shortlist import Shortlist
 from dragoman_models.translation.target_scoring import ScoredTarget, score_targets
 
 MAX_BEAM_WIDTH = 64
 _LONGEST = 10_000
+_MOST_REPETITION_PENALTY, _MOST_STRENGTH = 1_000_000, 1_000
 _BATCH_ROWS = 512  # hypotheses decoded as one matrix: more gains nothing on a CPU's caches
 _BATCH_SOURCE_TOKENS = 8192  # padded: bounds the memory that a batch's attention takes
 
@@ -56,6 +66,9 @@ class TranslationOptions:
         coverage_penalty: beta of Wu et al. 2016, eq. 14; 0 for none.
         early_stopping: when the search of a sentence ends.
         no_repeat_ngram_size: no sequence of that many pieces occurs twice; None: no such rule.
+        repetition_penalty: divides the probability of pieces that occurred; at least 1.
+        banned_phrases: what no translation holds as whole words.
+        diverse_beams: groups that are pushed apart; None: one beam.
         return_alignments: whether to return attention weights.
     """
 
@@ -70,6 +83,9 @@ class TranslationOptions:
     coverage_penalty: float = 0.0
     early_stopping: EarlyStopping = EarlyStopping.NO_BETTER_POSSIBLE
     no_repeat_ngram_size: int | None = None
+    repetition_penalty: float = 1.0
+    banned_phrases: tuple[str, ...] = ()
+    diverse_beams: DiverseBeams | None = None
     return_alignments: bool = False
 
     def violations(self) -> list[FieldViolation]:
@@ -89,7 +105,25 @@ class TranslationOptions:
             found.append(
                 ("no_repeat_ngram_size", f"is {self.no_repeat_ngram_size}; give 1 or more")
             )
-        return [FieldViolation(field=name, description=problem) for name, problem in found]
+        if not 1.0 <= self.repetition_penalty <= _MOST_REPETITION_PENALTY:
+            limit = f"give 1 to {_MOST_REPETITION_PENALTY:,}"
+            found.append(("repetition_penalty", f"is {self.repetition_penalty}; {limit}"))
+        found += self._diversity_problems()
+        violations = [FieldViolation(field=name, description=problem) for name, problem in found]
+        banned = phrase_violations("banned_phrases", self.banned_phrases, MAX_BANNED_PHRASES)
+        return violations + banned
+
+    def _diversity_problems(self) -> list[tuple[str, str]]:
+        diverse, found = self.diverse_beams, []
+        if diverse is None:
+            return []
+        if not 2 <= diverse.groups <= self.beam_width or self.beam_width % diverse.groups:
+            text = f"is {diverse.groups}; give 2 or more that divide beam_width ({self.beam_width})"
+            found.append(("diverse_beams.groups", text))
+        if not 0.0 <= diverse.strength <= _MOST_STRENGTH:
+            text = f"is {diverse.strength}; give 0 to {_MOST_STRENGTH:,}"
+            found.append(("diverse_beams.strength", text))
+        return found
 
     def _length_problems(self) -> list[tuple[str, str]]:
         found = []
@@ -162,6 +196,7 @@ class Translator:
             ValueError: the arithmetic is not for such a network, or not for this CPU.
         """
         self.repair = repair
+        self._phrase_reader = PhraseReader(tokenizer)
         self.network = network.eval().requires_grad_(False)
         self._model = searched(self.network, arithmetic, shortlist)
         self.tokenizer = tokenizer
@@ -178,12 +213,16 @@ class Translator:
         options: TranslationOptions,
         *,
         prefixes: Sequence[str] | None = None,
+        required_phrases: Sequence[Sequence[str]] | None = None,
+        banned_phrases: Sequence[Sequence[str]] | None = None,
         cancelled: Callable[[int], bool] | None = None,
     ) -> list[tuple[Hypothesis, ...]]:
         """Translates sentences; batches are gathered by length inside, answers keep their order.
 
         Args:
             prefixes: for each sentence what its translations begin with; empty for anything.
+            required_phrases: for each sentence what its translations hold as whole words.
+            banned_phrases: for each sentence what they do not hold, beside those of the options.
             cancelled: asked for each unfinished sentence (its index) at each decoding step.
         Returns:
             for each sentence at most ``n_best`` translations, the best first; fewer where
@@ -191,26 +230,61 @@ class Translator:
             the best one lost a name or number, they come from a search with stand-ins (see
             ``entity_repair``), and have the probabilities of the text as it is returned.
         Raises:
-            InvalidInputError: an option is out of range, a source holds no text, or a prefix is
-                longer than its translation may be.
+            InvalidInputError: an option is out of range, a source holds no text, a prefix is
+                longer than its translation may be, or phrases leave a source no translation.
         """
         encoded = self.tokenizer.encode_all(sources)
         begun = self.tokenizer.encode_all(prefixes) if prefixes else [[] for _ in sources]
         violations = options.violations()
         violations += _source_violations(encoded)
+        none: Sequence[Sequence[str]] = [()] * len(sources)
+        phrases = self._phrases(
+            required_phrases or none, banned_phrases or none, options, violations
+        )
         if not violations:
             violations = _prefix_violations(encoded, begun, options)
         if violations:
             raise InvalidInputError(violations)
-        answers = self._searched(encoded, begun, options, cancelled)
+        answers = self._searched(encoded, begun, phrases, options, cancelled)
+        if violations := [
+            _unmet(i, len(encoded[i]) + 1, phrases[i], options)
+            for i, answer in enumerate(answers)
+            if not answer and (phrases[i].required or phrases[i].banned)
+            if cancelled is None or not cancelled(i)
+        ]:
+            raise InvalidInputError(violations)
         if self.repair is not None:
-            self._repair(sources, begun, answers, options, cancelled)
+            self._repair(sources, begun, phrases, answers, options, cancelled)
         return answers
+
+    def _phrases(
+        self,
+        required: Sequence[Sequence[str]],
+        banned: Sequence[Sequence[str]],
+        options: TranslationOptions,
+        violations: list[FieldViolation],
+    ) -> list[SourcePhrases]:
+        """The phrases of each source; what is wrong with them is added to the violations."""
+        reader, found = self._phrase_reader, []
+        everywhere = reader.read("banned_phrases", options.banned_phrases, violations)
+        for i, (wanted, unwanted) in enumerate(zip(required, banned, strict=True)):
+            root = f"sources[{i}]"
+            at = f"{root}.required_phrases"
+            violations += phrase_violations(at, wanted, MAX_REQUIRED_PHRASES)
+            violations += phrase_violations(f"{root}.banned_phrases", unwanted, MAX_BANNED_PHRASES)
+            own = reader.read(f"{root}.banned_phrases", unwanted, violations)
+            phrases = SourcePhrases(
+                required=reader.read(at, wanted, violations), banned=(*everywhere, *own)
+            )
+            violations += reader.contradictions(at, phrases, wanted)
+            found.append(phrases)
+        return found
 
     def _searched(
         self,
         encoded: Sequence[list[int]],
         begun: Sequence[list[int]],
+        phrases: Sequence[SourcePhrases],
         options: TranslationOptions,
         cancelled: Callable[[int], bool] | None,
     ) -> list[tuple[Hypothesis, ...]]:
@@ -219,7 +293,8 @@ class Translator:
             batch = [i for i in batch if cancelled is None or not cancelled(i)]
             if batch:
                 found = self._search(
-                    [[*encoded[i], EOS] for i in batch], [begun[i] for i in batch], options,
+                    [[*encoded[i], EOS] for i in batch], [begun[i] for i in batch],
+                    [phrases[i] for i in batch], options,
                     None if cancelled is None else _of_batch(cancelled, batch),
                 )  # fmt: skip
                 for i, sequences in zip(batch, found, strict=True):
@@ -230,29 +305,45 @@ class Translator:
         self,
         sources: Sequence[str],
         begun: Sequence[list[int]],
+        phrases: Sequence[SourcePhrases],
         answers: list[tuple[Hypothesis, ...]],
         options: TranslationOptions,
         cancelled: Callable[[int], bool] | None,
     ) -> None:
-        """Puts better answers in place of those that lost a name or a number."""
+        """Puts better answers in place of those that lost a name or a number.
+
+        Not where a prefix or phrases are asked for, which stand-ins could break, nor where scores
+        hold a penalty for repetitions.
+        """
         repair = self.repair
+        if options.repetition_penalty != 1.0:
+            return
         masked = {
             i: mask
             for i, answer in enumerate(answers)
-            if repair and answer and not begun[i] and repair.lost(sources[i], answer[0].text)
+            if repair and answer and not begun[i] and not phrases[i].required
+            if repair.lost(sources[i], answer[0].text)
             if (mask := repair.mask(sources[i])) is not None
         }
         encoded = [self.tokenizer.encode(one.text) for one in masked.values()]
         every = replace(options, n_best=options.beam_width)  # what suits the stand-in best may not
         searched = self._searched(
-            encoded, [[] for _ in masked], every,
+            encoded, [[] for _ in masked], [phrases[i] for i in masked], every,
             None if cancelled is None else _of_batch(cancelled, list(masked)),
         )  # fmt: skip
         for (i, source), found in zip(masked.items(), searched, strict=True):
             restored = (source.restore(one.text) for one in found)
-            pairs = [(sources[i], text) for text in restored if text is not None]
+            pairs = [
+                (sources[i], text)
+                for text in restored
+                if text is not None and not self._holds_banned(text, phrases[i])
+            ]
             if pairs:
                 answers[i] = self._rescored(pairs, options)
+
+    def _holds_banned(self, text: str, phrases: SourcePhrases) -> bool:
+        banned = self._phrase_reader.banned([phrases], [0])
+        return banned is not None and banned.occurs(self.tokenizer.encode(text), 0)
 
     def _rescored(
         self, pairs: list[tuple[str, str]], options: TranslationOptions
@@ -319,21 +410,28 @@ class Translator:
         self,
         sources: list[list[int]],
         prefixes: list[list[int]],
+        phrases: list[SourcePhrases],
         options: TranslationOptions,
         cancelled: Callable[[int], bool] | None,
     ) -> list[list[FoundSequence]]:
         lengths = [len(source) for source in sources]
         limits = [options.length_limits(length) for length in lengths]
+        max_lengths = [most for _, most in limits]
+        penalty = options.repetition_penalty
         return beam_search(
             self._model,
             self._model.encode(sources),
-            max_lengths=[most for _, most in limits],
+            max_lengths=max_lengths,
             options=SearchOptions(
                 beam_width=options.beam_width,
                 bos=BOS,
                 eos=EOS,
                 rules=_rules(options, [fewest for fewest, _ in limits]),
                 prefixes=ForcedPrefixes(prefixes=prefixes) if any(prefixes) else None,
+                banned_phrases=self._phrase_reader.banned(phrases, max_lengths),
+                required_phrases=self._phrase_reader.required(phrases),
+                repetition=RepetitionPenalty(factor=penalty) if penalty != 1.0 else None,
+                diversity=options.diverse_beams,
                 n_best=options.n_best,
                 normalization=options.length_normalization,
                 length_penalty=options.length_penalty,
@@ -349,7 +447,10 @@ class Translator:
     def _hypotheses(
         self, sequences: list[FoundSequence], n_best: int, source_length: int
     ) -> tuple[Hypothesis, ...]:
-        """Different texts only: the best-scored way to cut each text into pieces stands for it."""
+        """Different texts only: the best-scored way to cut each text into pieces stands for it.
+
+        The first ``n_best`` as the search gives them, which of diverse groups takes some of each.
+        """
         distinct: dict[str, Hypothesis] = {}
         for sequence in sequences:
             if len(distinct) == n_best:
@@ -366,7 +467,7 @@ class Translator:
                     truncated=sequence.truncated,
                     attention=None if attention is None else attention[:, :source_length].numpy(),
                 )
-        return tuple(distinct.values())
+        return tuple(sorted(distinct.values(), key=lambda one: one.score, reverse=True))
 
 
 def _source_violations(encoded: Sequence[Sequence[int]]) -> list[FieldViolation]:
@@ -375,6 +476,22 @@ def _source_violations(encoded: Sequence[Sequence[int]]) -> list[FieldViolation]
         for i, ids in enumerate(encoded)
         if not ids
     ]
+
+
+def _unmet(
+    index: int, source_length: int, phrases: SourcePhrases, options: TranslationOptions
+) -> FieldViolation:
+    """Why a source has no translation."""
+    _, most = options.length_limits(source_length)
+    if not phrases.required:
+        text = f"has no translation of at most {most} pieces without the banned phrases"
+        advice = "raise beam_width or max_length, or ban fewer"
+        return FieldViolation(field=f"sources[{index}]", description=f"{text}; {advice}")
+    text = (
+        f"need {phrases.tokens_needed()} pieces, and no translation of at most {most} was found "
+        "that holds them all under the other rules; raise max_length or beam_width, or ask for less"
+    )
+    return FieldViolation(field=f"sources[{index}].required_phrases", description=text)
 
 
 def _prefix_violations(

@@ -16,6 +16,7 @@ from dragoman_models.translation.entity_repair import (
     learn_stand_ins,
     stand_ins_of,
 )
+from dragoman_models.translation.phrases import SourcePhrases
 from dragoman_models.translation.translator import Hypothesis, TranslationOptions, Translator
 
 STAND_INS = StandIns(names=("Tom", "Mary"), places=("Tokyo", "Kyoto"))
@@ -105,11 +106,12 @@ class Forgetful(Translator):
         self,
         encoded: Sequence[list[int]],
         begun: Sequence[list[int]],
+        phrases: Sequence[SourcePhrases],
         options: TranslationOptions,
         cancelled: Callable[[int], bool] | None,
     ) -> list[tuple[Hypothesis, ...]]:
         self.searches += len(encoded)
-        real = super()._searched(encoded, begun, options, cancelled)
+        real = super()._searched(encoded, begun, phrases, options, cancelled)
         texts = [self.tokenizer.decode(ids).replace("Zeynep", "Zey") for ids in encoded]
         return [
             tuple(replace(one, text=text) for one in answer)
