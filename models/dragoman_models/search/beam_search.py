@@ -65,6 +65,20 @@ class SearchOptions:
     early_stopping: EarlyStopping = EarlyStopping.NO_BETTER_POSSIBLE
     keep_attention: bool = False
 
+    def score(
+        self, log_prob: float, *, length: int, covered: Tensor | None, sentence: int
+    ) -> float:
+        """What a finished hypothesis is ranked by.
+
+        Args:
+            length: its tokens with eos.
+            covered: (S,), the attention that each source position got; needed for coverage only.
+        """
+        score = log_prob / self.normalization.divisor(length, self.length_penalty)
+        if self.coverage is not None and covered is not None:
+            score += self.coverage.score(covered, sentence)
+        return score
+
 
 @dataclass(frozen=True, kw_only=True)
 class FoundSequence:
@@ -205,16 +219,14 @@ class _Beam:
 
     def _sequence(self, position: int, place: int) -> FoundSequence:
         log_prob = float(self.log_probs[position, place])
-        options = self.options
-        score = log_prob / options.normalization.divisor(self.length, options.length_penalty)
-        if options.coverage is not None and self.coverage is not None:
-            sentence = self.sentences[position]
-            score += options.coverage.score(self.coverage[position, place], sentence)
+        covered = None if self.coverage is None else self.coverage[position, place]
         return FoundSequence(
             tokens=tuple(self.tokens[position, place, 1:-1].tolist()),
             token_log_probs=tuple(self.token_log_probs[position, place].tolist()),
             log_prob=log_prob,
-            score=score,
+            score=self.options.score(
+                log_prob, length=self.length, covered=covered, sentence=self.sentences[position]
+            ),
             truncated=self.length > self.max_lengths[self.sentences[position]],
             attention=None if self.attention is None else self.attention[position, place].clone(),
         )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -16,11 +16,14 @@ from dragoman_models.errors import FieldViolation, InvalidInputError, WorkCancel
 from dragoman_models.search.beam_search import (
     EarlyStopping,
     FoundSequence,
+    SearchModel,
     SearchOptions,
     beam_search,
 )
 from dragoman_models.search.coverage import CoveragePenalty
 from dragoman_models.search.length_normalization import LengthNormalization
+from dragoman_models.search.sampling_options import MAX_SAMPLES, SamplingOptions
+from dragoman_models.search.sequence_sampling import sample_sequences
 from dragoman_models.search.token_rules import (
     BannedTokens,
     ForcedPrefixes,
@@ -59,6 +62,10 @@ class TranslationOptions:
         early_stopping: when the search of a sentence ends.
         no_repeat_ngram_size: no sequence of that many pieces occurs twice; None: no such rule.
         return_alignments: whether to return attention weights.
+        sampling: draws ``n_best`` translations (up to 64) instead of searching; what says how to
+            search has no effect then. None: beam search.
+        seed: of the random numbers, from 0; with the text and the options it determines what is
+            drawn.
     """
 
     beam_width: int = 5
@@ -73,15 +80,24 @@ class TranslationOptions:
     early_stopping: EarlyStopping = EarlyStopping.NO_BETTER_POSSIBLE
     no_repeat_ngram_size: int | None = None
     return_alignments: bool = False
+    sampling: SamplingOptions | None = None
+    seed: int = 0
+
+    @property
+    def width(self) -> int:
+        """Hypotheses of one sentence that are decoded at the same time."""
+        return self.beam_width if self.sampling is None else self.n_best
 
     def violations(self) -> list[FieldViolation]:
         """What is wrong with the options; empty where nothing is."""
         found = []
         if not 1 <= self.beam_width <= MAX_BEAM_WIDTH:
             found.append(("beam_width", f"is {self.beam_width}; give 1 to {MAX_BEAM_WIDTH}"))
-        if not 1 <= self.n_best <= max(self.beam_width, 1):
-            limit = f"give 1 to beam_width ({self.beam_width})"
-            found.append(("n_best", f"is {self.n_best}; {limit}"))
+        most, limit = max(self.beam_width, 1), f"beam_width ({self.beam_width})"
+        if self.sampling is not None:
+            most, limit = MAX_SAMPLES, f"{MAX_SAMPLES} with sampling"
+        if not 1 <= self.n_best <= most:
+            found.append(("n_best", f"is {self.n_best}; give 1 to {limit}"))
         if not 0.0 <= self.length_penalty <= 10.0:  # NaN fails too
             found.append(("length_penalty", f"is {self.length_penalty}; give 0.0 to 10.0"))
         found += self._length_problems()
@@ -91,6 +107,10 @@ class TranslationOptions:
             found.append(
                 ("no_repeat_ngram_size", f"is {self.no_repeat_ngram_size}; give 1 or more")
             )
+        if self.seed < 0:
+            found.append(("sampling.seed", f"is {self.seed}; give a whole number from 0"))
+        for one in self.sampling.violations() if self.sampling is not None else []:
+            found.append((f"sampling.{one.field}", one.description))
         return [FieldViolation(field=name, description=problem) for name, problem in found]
 
     def _length_problems(self) -> list[tuple[str, str]]:
@@ -181,7 +201,8 @@ class Translator:
             for each sentence at most ``n_best`` translations, the best first; fewer where
             hypotheses differ only in how the same text is cut into pieces; () if cancelled. Where
             the best one lost a name or number, they come from a search with stand-ins (see
-            ``entity_repair``), and have the probabilities of the text as it is returned.
+            ``entity_repair``), and have the probabilities of the text as it is returned. With
+            sampling, all ``n_best`` that were drawn, the best first, as they were drawn.
         Raises:
             InvalidInputError: an option is out of range, a source holds no text, or a prefix is
                 longer than its translation may be.
@@ -195,7 +216,7 @@ class Translator:
         if violations:
             raise InvalidInputError(violations)
         answers = self._searched(encoded, begun, options, cancelled)
-        if self.repair is not None:
+        if self.repair is not None and options.sampling is None:
             self._repair(sources, begun, answers, options, cancelled)
         return answers
 
@@ -207,7 +228,10 @@ class Translator:
         cancelled: Callable[[int], bool] | None,
     ) -> list[tuple[Hypothesis, ...]]:
         answers: list[tuple[Hypothesis, ...]] = [()] * len(encoded)
-        for batch in _batches([len(ids) for ids in encoded], options.beam_width):
+        lengths = [len(ids) for ids in encoded]
+        # What is drawn must not depend on what else is in the batch, so each is drawn alone.
+        alone = [[i] for i in range(len(encoded))]
+        for batch in _batches(lengths, options.width) if options.sampling is None else alone:
             batch = [i for i in batch if cancelled is None or not cancelled(i)]
             if batch:
                 found = self._search(
@@ -215,7 +239,7 @@ class Translator:
                     None if cancelled is None else _of_batch(cancelled, batch),
                 )  # fmt: skip
                 for i, sequences in zip(batch, found, strict=True):
-                    answers[i] = self._hypotheses(sequences, options.n_best, len(encoded[i]) + 1)
+                    answers[i] = self._hypotheses(sequences, options, len(encoded[i]) + 1)
         return answers
 
     def _repair(
@@ -315,40 +339,54 @@ class Translator:
         cancelled: Callable[[int], bool] | None,
     ) -> list[list[FoundSequence]]:
         lengths = [len(source) for source in sources]
-        memory, state = self.network.encode(pad(sources), torch.tensor(lengths))
         limits = [options.length_limits(length) for length in lengths]
-        return beam_search(
-            _SearchedNetwork(self.network),
-            _SearchState(memory, state),
-            max_lengths=[most for _, most in limits],
-            options=SearchOptions(
-                beam_width=options.beam_width,
-                bos=BOS,
-                eos=EOS,
-                rules=_rules(options, [fewest for fewest, _ in limits]),
-                prefixes=ForcedPrefixes(prefixes=prefixes) if any(prefixes) else None,
-                n_best=options.n_best,
-                normalization=options.length_normalization,
-                length_penalty=options.length_penalty,
-                coverage=CoveragePenalty(beta=options.coverage_penalty, source_lengths=lengths)
-                if options.coverage_penalty
-                else None,
-                early_stopping=options.early_stopping,
-                keep_attention=options.return_alignments,
-            ),
-            cancelled=cancelled,
+        search_options = SearchOptions(
+            beam_width=options.beam_width,
+            bos=BOS,
+            eos=EOS,
+            rules=_rules(options, [fewest for fewest, _ in limits]),
+            prefixes=ForcedPrefixes(prefixes=prefixes) if any(prefixes) else None,
+            n_best=options.n_best,
+            normalization=options.length_normalization,
+            length_penalty=options.length_penalty,
+            coverage=CoveragePenalty(beta=options.coverage_penalty, source_lengths=lengths)
+            if options.coverage_penalty
+            else None,
+            early_stopping=options.early_stopping,
+            keep_attention=options.return_alignments,
         )
+        max_lengths = [most for _, most in limits]
+        model, state = self._searchable(sources)
+        if options.sampling is None:
+            return beam_search(
+                model, state, max_lengths=max_lengths, options=search_options, cancelled=cancelled
+            )
+        drawn = sample_sequences(
+            model, state, max_length=max_lengths[0], options=search_options,
+            sampling=options.sampling, generators=_generators(options, sources[0]),
+            cancelled=lambda: cancelled is not None and cancelled(0),
+        )  # fmt: skip
+        return [sorted(drawn, key=lambda one: one.score, reverse=True)]
+
+    def _searchable(self, sources: list[list[int]]) -> tuple[SearchModel[Any], Any]:
+        """What a search drives, and its state before the first token of sources with eos."""
+        lengths = torch.tensor([len(source) for source in sources])
+        memory, state = self.network.encode(pad(sources), lengths)
+        return _SearchedNetwork(self.network), _SearchState(memory, state)
 
     def _hypotheses(
-        self, sequences: list[FoundSequence], n_best: int, source_length: int
+        self, sequences: list[FoundSequence], options: TranslationOptions, source_length: int
     ) -> tuple[Hypothesis, ...]:
-        """Different texts only: the best-scored way to cut each text into pieces stands for it."""
-        distinct: dict[str, Hypothesis] = {}
+        """Of a search different texts only: the best-scored way to cut each text into pieces stands
+        for it. Of what was drawn, all."""
+        found: list[Hypothesis] = []
+        seen: set[str] = set()
         for sequence in sequences:
             text = self.tokenizer.decode(sequence.tokens)
-            if len(distinct) < n_best and text not in distinct:
+            if len(found) < options.n_best and (options.sampling or text not in seen):
+                seen.add(text)
                 attention = sequence.attention
-                distinct[text] = Hypothesis(
+                hypothesis = Hypothesis(
                     text=text,
                     score=sequence.score,
                     log_prob=sequence.log_prob,
@@ -357,7 +395,8 @@ class Translator:
                     truncated=sequence.truncated,
                     attention=None if attention is None else attention[:, :source_length].numpy(),
                 )
-        return tuple(distinct.values())
+                found.append(hypothesis)
+        return tuple(found)
 
 
 def _source_violations(encoded: Sequence[Sequence[int]]) -> list[FieldViolation]:
@@ -387,6 +426,15 @@ def _rules(options: TranslationOptions, minimums: Sequence[int]) -> tuple[TokenR
     if options.no_repeat_ngram_size is not None:
         rules.append(NoRepeatedNgrams(size=options.no_repeat_ngram_size))
     return tuple(rules)
+
+
+def _generators(options: TranslationOptions, source: Sequence[int]) -> list[np.random.Generator]:
+    """Random numbers for each sample of one source: they follow from the seed and the source alone,
+    and those of different sources have nothing to do with each other."""
+    return [
+        np.random.default_rng(np.random.SeedSequence([options.seed, index, *source]))
+        for index in range(options.n_best)
+    ]
 
 
 def _of_batch(cancelled: Callable[[int], bool], batch: Sequence[int]) -> Callable[[int], bool]:
