@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -21,6 +22,7 @@ from dragoman_models.search.beam_search import (
     beam_search,
 )
 from dragoman_models.search.coverage import CoveragePenalty
+from dragoman_models.search.ensemble import EnsembleModel
 from dragoman_models.search.length_normalization import LengthNormalization
 from dragoman_models.search.sampling_options import MAX_SAMPLES, SamplingOptions
 from dragoman_models.search.sequence_sampling import sample_sequences
@@ -37,7 +39,9 @@ from dragoman_models.translation.corpus import pad
 from dragoman_models.translation.decoder import DecoderState
 from dragoman_models.translation.entity_repair import EntityRepair
 from dragoman_models.translation.network import TranslationNetwork
+from dragoman_models.translation.split_translation import readable_sentences, sentence_batch
 from dragoman_models.translation.target_scoring import ScoredTarget, score_targets
+from dragoman_models.translation.word_alignment import WordLink, word_links
 
 MAX_BEAM_WIDTH = 64
 _LONGEST = 10_000
@@ -61,7 +65,9 @@ class TranslationOptions:
         coverage_penalty: beta of Wu et al. 2016, eq. 14; 0 for none.
         early_stopping: when the search of a sentence ends.
         no_repeat_ngram_size: no sequence of that many pieces occurs twice; None: no such rule.
-        return_alignments: whether to return attention weights.
+        return_alignments: whether to return attention weights, and the words that they link.
+        split_sentences: texts are divided at sentence ends (see ``sentence_splitting``), and
+            limits and rules hold for each sentence.
         sampling: draws ``n_best`` translations (up to 64) instead of searching; what says how to
             search has no effect then. None: beam search.
         seed: of the random numbers, from 0; with the text and the options it determines what is
@@ -80,6 +86,7 @@ class TranslationOptions:
     early_stopping: EarlyStopping = EarlyStopping.NO_BETTER_POSSIBLE
     no_repeat_ngram_size: int | None = None
     return_alignments: bool = False
+    split_sentences: bool = False
     sampling: SamplingOptions | None = None
     seed: int = 0
 
@@ -150,6 +157,7 @@ class Hypothesis:
         token_log_probs: one for each of ``tokens``.
         truncated: the most allowed pieces were written, and eos was forced.
         attention: (len(tokens), source pieces with eos), rows sum to one; None if not asked for.
+        word_links: words that the attention links; empty if not asked for.
     """
 
     text: str
@@ -159,6 +167,7 @@ class Hypothesis:
     token_log_probs: tuple[float, ...]
     truncated: bool
     attention: npt.NDArray[np.float32] | None
+    word_links: tuple[WordLink, ...] = ()
 
 
 class Translator:
@@ -179,10 +188,47 @@ class Translator:
         self.tokenizer = tokenizer
         self.source_language = source_language
         self.target_language = target_language
+        self._partners: tuple[Translator, ...] = ()
 
-    def source_tokens(self, text: str) -> tuple[str, ...]:
-        """The source pieces that attention refers to, eos last."""
-        return self.tokenizer.pieces([*self.tokenizer.encode(text), EOS])
+    def ensemble_with(self, others: Sequence[Translator]) -> Translator:
+        """A translator that averages this one's probabilities with those of others.
+
+        Raises:
+            InvalidInputError: one has another vocabulary or other languages.
+        """
+        problems = [(i, self._unlike(other)) for i, other in enumerate(others)]
+        violations = [
+            FieldViolation(field=f"ensemble_models[{i}]", description=problem)
+            for i, problem in problems
+            if problem
+        ]
+        if violations:
+            raise InvalidInputError(violations)
+        ensemble = copy.copy(self)
+        ensemble._partners = (*self._partners, *others)
+        return ensemble
+
+    def _unlike(self, other: Translator) -> str:
+        """Why the other cannot be in an ensemble with this one; empty where it can."""
+        languages = (self.source_language, self.target_language)
+        theirs = (other.source_language, other.target_language)
+        if theirs != languages:
+            own, its = "-".join(languages), "-".join(theirs)
+            return f"translates {its}, but the first model {own}; give models of the same languages"
+        if other.tokenizer.model_bytes != self.tokenizer.model_bytes:
+            return (
+                "has another vocabulary than the first model (their tokenizer.model files differ); "
+                "give models that were trained with the same one"
+            )
+        return ""
+
+    def source_tokens(self, text: str, *, split_sentences: bool = False) -> tuple[str, ...]:
+        """The source pieces that attention refers to, eos last, or of each sentence in turn."""
+        sentences = [text]
+        if split_sentences:
+            sentences = list(readable_sentences(text, self.tokenizer).sentences) or [text]
+        ids = [id_ for one in sentences for id_ in (*self.tokenizer.encode(one), EOS)]
+        return self.tokenizer.pieces(ids)
 
     def translate(
         self,
@@ -207,24 +253,80 @@ class Translator:
             InvalidInputError: an option is out of range, a source holds no text, or a prefix is
                 longer than its translation may be.
         """
+        prefixes = prefixes or [""] * len(sources)
+        if options.split_sentences and not options.violations():
+            return self._translated_split(sources, options, prefixes, cancelled)
+        answers = self._translated(sources, options, prefixes, [0] * len(sources), cancelled)
+        if options.sampling is not None:  # the order in which they were drawn says nothing
+            return [tuple(sorted(one, key=lambda h: h.score, reverse=True)) for one in answers]
+        return answers
+
+    def _translated_split(
+        self,
+        sources: Sequence[str],
+        options: TranslationOptions,
+        prefixes: Sequence[str],
+        cancelled: Callable[[int], bool] | None,
+    ) -> list[tuple[Hypothesis, ...]]:
+        batch = sentence_batch(sources, self.tokenizer)
+        try:
+            answers = self._translated(
+                batch.sentences, options, batch.prefixes(prefixes), batch.positions,
+                batch.cancelled(cancelled),
+            )  # fmt: skip
+        except InvalidInputError as error:
+            raise batch.error_of_texts(error) from error
+        sampled = options.sampling is not None
+        return batch.joined(answers, n_best=options.n_best, sampled=sampled)
+
+    def _translated(
+        self,
+        sources: Sequence[str],
+        options: TranslationOptions,
+        prefixes: Sequence[str],
+        positions: Sequence[int],
+        cancelled: Callable[[int], bool] | None,
+    ) -> list[tuple[Hypothesis, ...]]:
+        """As ``translate``, but samples in the order of drawing. ``positions`` sets what is drawn
+        for one text apart from what is drawn for the same text elsewhere."""
         encoded = [self.tokenizer.encode(source) for source in sources]
-        begun = [self.tokenizer.encode(prefix) for prefix in prefixes or [""] * len(sources)]
+        begun = [self.tokenizer.encode(prefix) for prefix in prefixes]
         violations = options.violations()
         violations += _source_violations(encoded)
         if not violations:
             violations = _prefix_violations(encoded, begun, options)
         if violations:
             raise InvalidInputError(violations)
-        answers = self._searched(encoded, begun, options, cancelled)
+        answers = self._searched(encoded, begun, options, positions, cancelled)
         if self.repair is not None and options.sampling is None:
             self._repair(sources, begun, answers, options, cancelled)
+        if options.return_alignments:
+            return [
+                tuple(self._with_word_links(source, one) for one in answer)
+                for source, answer in zip(sources, answers, strict=True)
+            ]
         return answers
+
+    def _with_word_links(self, source: str, found: Hypothesis) -> Hypothesis:
+        tokenizer = self.tokenizer
+        text, target_pieces = tokenizer.decode_with_offsets(tokenizer.ids(found.tokens))
+        if text != found.text:  # which was given, not written by the search
+            located = tokenizer.encode_with_offsets(found.text)
+            target_pieces = [*((begin, end) for _, begin, end in located), (0, 0)]
+        source_pieces = [(begin, end) for _, begin, end in tokenizer.encode_with_offsets(source)]
+        assert found.attention is not None  # noqa: S101 - asked for only with alignments
+        links = word_links(
+            found.attention, source=source, target=found.text,
+            source_pieces=[*source_pieces, (0, 0)], target_pieces=target_pieces,
+        )  # fmt: skip
+        return replace(found, word_links=links)
 
     def _searched(
         self,
         encoded: Sequence[list[int]],
         begun: Sequence[list[int]],
         options: TranslationOptions,
+        positions: Sequence[int],
         cancelled: Callable[[int], bool] | None,
     ) -> list[tuple[Hypothesis, ...]]:
         answers: list[tuple[Hypothesis, ...]] = [()] * len(encoded)
@@ -236,6 +338,7 @@ class Translator:
             if batch:
                 found = self._search(
                     [[*encoded[i], EOS] for i in batch], [begun[i] for i in batch], options,
+                    [positions[i] for i in batch],
                     None if cancelled is None else _of_batch(cancelled, batch),
                 )  # fmt: skip
                 for i, sequences in zip(batch, found, strict=True):
@@ -261,7 +364,7 @@ class Translator:
         encoded = [self.tokenizer.encode(one.text) for one in masked.values()]
         every = replace(options, n_best=options.beam_width)  # what suits the stand-in best may not
         searched = self._searched(
-            encoded, [[] for _ in masked], every,
+            encoded, [[] for _ in masked], every, [0] * len(masked),
             None if cancelled is None else _of_batch(cancelled, list(masked)),
         )  # fmt: skip
         for (i, source), found in zip(masked.items(), searched, strict=True):
@@ -274,7 +377,7 @@ class Translator:
         self, pairs: list[tuple[str, str]], options: TranslationOptions
     ) -> tuple[Hypothesis, ...]:
         """The ``n_best`` of translations, by probabilities of their own."""
-        scored = self.score_targets(
+        scored = self._scored_targets(
             pairs, normalization=options.length_normalization,
             length_penalty=options.length_penalty,
         )  # fmt: skip
@@ -298,6 +401,22 @@ class Translator:
         Raises:
             InvalidInputError: a source holds no text.
         """
+        scored = self._scored_targets(
+            pairs, normalization=normalization, length_penalty=length_penalty, cancelled=cancelled
+        )
+        return [
+            self._with_word_links(source, one)
+            for (source, _), one in zip(pairs, scored, strict=True)
+        ]
+
+    def _scored_targets(
+        self,
+        pairs: Sequence[tuple[str, str]],
+        *,
+        normalization: LengthNormalization,
+        length_penalty: float,
+        cancelled: Callable[[], bool] = lambda: False,
+    ) -> list[Hypothesis]:
         encoded = [[*self.tokenizer.encode(source), EOS] for source, _ in pairs]
         targets = [self.tokenizer.encode(target) for _, target in pairs]
         blank = [
@@ -312,9 +431,7 @@ class Translator:
         for batch in _batches(longest, beam_width=1):
             if cancelled():
                 raise WorkCancelledError
-            found = score_targets(
-                self.network, [encoded[i] for i in batch], [targets[i] for i in batch]
-            )
+            found = self._score_batch([encoded[i] for i in batch], [targets[i] for i in batch])
             scored.update(zip(batch, found, strict=True))
         divisors = [normalization.divisor(len(t) + 1, length_penalty) for t in targets]
         return [
@@ -331,11 +448,19 @@ class Translator:
         ]
 
     @torch.inference_mode()
+    def _score_batch(
+        self, sources: list[list[int]], targets: list[list[int]]
+    ) -> list[ScoredTarget]:
+        model, state = self._searchable(sources)
+        return score_targets(model, state, [len(source) for source in sources], targets)
+
+    @torch.inference_mode()
     def _search(
         self,
         sources: list[list[int]],
         prefixes: list[list[int]],
         options: TranslationOptions,
+        positions: list[int],
         cancelled: Callable[[int], bool] | None,
     ) -> list[list[FoundSequence]]:
         lengths = [len(source) for source in sources]
@@ -363,13 +488,19 @@ class Translator:
             )
         drawn = sample_sequences(
             model, state, max_length=max_lengths[0], options=search_options,
-            sampling=options.sampling, generators=_generators(options, sources[0]),
+            sampling=options.sampling, generators=_generators(options, positions[0], sources[0]),
             cancelled=lambda: cancelled is not None and cancelled(0),
         )  # fmt: skip
-        return [sorted(drawn, key=lambda one: one.score, reverse=True)]
+        return [drawn]
 
     def _searchable(self, sources: list[list[int]]) -> tuple[SearchModel[Any], Any]:
         """What a search drives, and its state before the first token of sources with eos."""
+        if not self._partners:
+            return self._searchable_alone(sources)
+        members = [one._searchable_alone(sources) for one in (self, *self._partners)]
+        return EnsembleModel([model for model, _ in members]), tuple(state for _, state in members)
+
+    def _searchable_alone(self, sources: list[list[int]]) -> tuple[SearchModel[Any], Any]:
         lengths = torch.tensor([len(source) for source in sources])
         memory, state = self.network.encode(pad(sources), lengths)
         return _SearchedNetwork(self.network), _SearchState(memory, state)
@@ -428,11 +559,13 @@ def _rules(options: TranslationOptions, minimums: Sequence[int]) -> tuple[TokenR
     return tuple(rules)
 
 
-def _generators(options: TranslationOptions, source: Sequence[int]) -> list[np.random.Generator]:
+def _generators(
+    options: TranslationOptions, position: int, source: Sequence[int]
+) -> list[np.random.Generator]:
     """Random numbers for each sample of one source: they follow from the seed and the source alone,
     and those of different sources have nothing to do with each other."""
     return [
-        np.random.default_rng(np.random.SeedSequence([options.seed, index, *source]))
+        np.random.default_rng(np.random.SeedSequence([options.seed, index, position, *source]))
         for index in range(options.n_best)
     ]
 

@@ -140,8 +140,9 @@ def test_a_dead_end_ends_there() -> None:
 def test_sampling_stops_when_it_is_no_longer_wanted() -> None:
     model = RecurrentModel(6, vocabulary=V, sentences=1)
     asked = itertools.count()
+    endless = options_of(rules=(BannedTokens(banned=(EOS,)),))
     found = sample_sequences(
-        model, model.state(), max_length=9, options=options_of(rules=(BannedTokens(banned=(EOS,)),)),
+        model, model.state(), max_length=9, options=endless,
         sampling=SamplingOptions(), generators=[np.random.default_rng(0)],
         cancelled=lambda: next(asked) > 1,
     )  # fmt: skip

@@ -1,7 +1,6 @@
 """Lost names and numbers come back through stand-ins, and nothing else is touched."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -106,15 +105,14 @@ class Forgetful(Translator):
         encoded: Sequence[list[int]],
         begun: Sequence[list[int]],
         options: TranslationOptions,
+        positions: Sequence[int],
         cancelled: Callable[[int], bool] | None,
     ) -> list[tuple[Hypothesis, ...]]:
         self.searches += len(encoded)
-        real = super()._searched(encoded, begun, options, cancelled)
-        texts = [self.tokenizer.decode(ids).replace("Zeynep", "Zey") for ids in encoded]
-        return [
-            tuple(replace(one, text=text) for one in answer)
-            for answer, text in zip(real, texts, strict=True)
-        ]
+        real = super()._searched(encoded, begun, options, positions, cancelled)
+        sources = [self.tokenizer.decode(ids) for ids in encoded]
+        written = self.score_targets([(s, s.replace("Zeynep", "Zey")) for s in sources])
+        return [(one,) if answer else () for answer, one in zip(real, written, strict=True)]
 
 
 def test_a_lost_name_is_translated_again_and_scored_as_it_is_returned(
