@@ -113,6 +113,20 @@ class SearchOptions:
         )  # fmt: skip
         return max(concerned) < special_tokens and all(one is None for one in of_any_token)
 
+    def score(
+        self, log_prob: float, *, length: int, covered: Tensor | None, sentence: int
+    ) -> float:
+        """What a finished hypothesis is ranked by.
+
+        Args:
+            length: its tokens with eos.
+            covered: (S,), the attention that each source position got; needed for coverage only.
+        """
+        score = log_prob / self.normalization.divisor(length, self.length_penalty)
+        if self.coverage is not None and covered is not None:
+            score += self.coverage.score(covered, sentence)
+        return score
+
 
 @dataclass(frozen=True, kw_only=True)
 class FoundSequence:
@@ -333,28 +347,24 @@ class _Beam:
             self.token_log_probs[positions, places].tolist(), strict=True,
         )  # fmt: skip
         for position, place, tokens, token_log_probs in histories:
-            attention = self.attention
+            attention, coverage = self.attention, self.coverage
             self.found[self.sentences[position]].append(
                 FoundSequence(
                     tokens=tuple(tokens),
                     token_log_probs=tuple(token_log_probs),
                     log_prob=sum(token_log_probs),
-                    score=self._score(position, place),
+                    score=self.options.score(
+                        float(self.log_probs[position, place]),
+                        length=self.length,
+                        covered=None if coverage is None else coverage[position, place],
+                        sentence=self.sentences[position],
+                    ),
                     truncated=self.length > self.max_lengths[self.sentences[position]],
                     attention=None if attention is None else attention[position, place].clone(),
                     group=place * self.groups // self.log_probs.size(1),
                 )
             )
         self.log_probs = self.log_probs.masked_fill(ended, float("-inf"))
-
-    def _score(self, position: int, place: int) -> float:
-        options = self.options
-        score = float(self.log_probs[position, place])
-        score /= options.normalization.divisor(self.length, options.length_penalty)
-        if options.coverage is not None and self.coverage is not None:
-            sentence = self.sentences[position]
-            score += options.coverage.score(self.coverage[position, place], sentence)
-        return score
 
     def unfinished(self, cancelled: Callable[[int], bool]) -> Tensor:
         """Positions (B',) of sentences that could still find something better.
