@@ -60,6 +60,11 @@ def read_run(folder: Path, recipe: TranslationRecipe, encoding: WeightEncoding) 
     Raises:
         TrainingError: something is missing, or was trained by another recipe.
     """
+    if recipe.preparation != "none":
+        raise TrainingError(
+            f"the recipe's preparation is {recipe.preparation}, which a server does not do to the "
+            "text it is given; export a run that was trained on plain text"
+        )
     try:
         tokenizer = SubwordTokenizer((folder / "tokenizer.model").read_bytes())
         averaged = load_file(folder / "averaged.safetensors")
@@ -86,9 +91,7 @@ def read_run(folder: Path, recipe: TranslationRecipe, encoding: WeightEncoding) 
 
 def _repair(recipe: TranslationRecipe) -> EntityRepair:
     """Stand-ins, and the words that need none, as the training text has them."""
-    pairs = read_pairs(
-        recipe.train, source_column=recipe.source_column, target_column=recipe.target_column
-    )
+    pairs = read_pairs(recipe.train, **recipe.columns)
     names = learn_substitution(pairs, rate=0.0).names
     return EntityRepair(
         stand_ins=learn_stand_ins(pairs, names),
@@ -118,9 +121,8 @@ def bleu_by_beam_width(
 def measure(run: TrainedRun, *, test: Path, probes: Path) -> RunFigures:
     """Dev and test BLEU, and how many unseen names, places and numbers survive."""
 
-    def pairs(path: Path) -> list[SentencePair]:
-        columns = {name: getattr(run.recipe, name) for name in ("source_column", "target_column")}
-        return read_pairs(path, **columns)
+    def pairs(path: Path | tuple[Path, Path]) -> list[SentencePair]:
+        return read_pairs(path, **run.recipe.columns)
 
     outcomes = probe_translator(run.translator, read_probes(probes), TranslationOptions())
     dev_bleu, test_bleu = (
@@ -159,9 +161,7 @@ def export(
         "parameter_count": parameters,
         "weight_encoding": run.encoding.value,
         "network": network.config.model_dump(),
-        "recipe": recipe.model_dump(
-            mode="json", exclude={"train", "dev", "forbidden_names", "continue_from"}
-        ),
+        "recipe": recipe.as_config(),
         "libraries": {
             "torch": torch.__version__,
             "sentencepiece": sentencepiece.__version__,
