@@ -65,16 +65,13 @@ def read_run(folder: Path, recipe: TranslationRecipe, encoding: WeightEncoding) 
             f"the recipe's preparation is {recipe.preparation}, which a server does not do to the "
             "text it is given; export a run that was trained on plain text"
         )
+    network, tokenizer = bare_run(folder, recipe)
+    tensors = encode_weights(network.state_dict(), encoding)
+    network.load_state_dict(decode_weights(tensors))
     try:
-        tokenizer = SubwordTokenizer((folder / "tokenizer.model").read_bytes())
-        averaged = load_file(folder / "averaged.safetensors")
         with (folder / "log.csv").open(newline="") as file:
             curve = list(csv.DictReader(file))
-        tensors = encode_weights(averaged, encoding)
-        sizes = {"vocabulary_size": tokenizer.vocabulary_size}
-        network = TranslationNetwork(recipe.network.model_copy(update=sizes))
-        network.load_state_dict(decode_weights(tensors))
-    except (OSError, RuntimeError, safetensors.SafetensorError) as error:
+    except OSError as error:
         raise TrainingError(f"{folder} holds no finished run of this recipe: {error}") from error
     translator = Translator(
         network,
@@ -87,6 +84,24 @@ def read_run(folder: Path, recipe: TranslationRecipe, encoding: WeightEncoding) 
         recipe=recipe, encoding=encoding, tensors=tensors, tokenizer=tokenizer,
         translator=translator, curve=curve, commands=_training_commands(folder.name, recipe),
     )  # fmt: skip
+
+
+def bare_run(
+    folder: Path, recipe: TranslationRecipe
+) -> tuple[TranslationNetwork, SubwordTokenizer]:
+    """The network with the averaged weights as training left them in ``folder``, and the tokenizer.
+
+    Raises:
+        TrainingError: something is missing, or was trained by another recipe.
+    """
+    try:
+        tokenizer = SubwordTokenizer((folder / "tokenizer.model").read_bytes())
+        sizes = {"vocabulary_size": tokenizer.vocabulary_size}
+        network = TranslationNetwork(recipe.network.model_copy(update=sizes))
+        network.load_state_dict(load_file(folder / "averaged.safetensors"))
+    except (OSError, RuntimeError, safetensors.SafetensorError) as error:
+        raise TrainingError(f"{folder} holds no finished run of this recipe: {error}") from error
+    return network.eval().requires_grad_(False), tokenizer
 
 
 def _repair(recipe: TranslationRecipe) -> EntityRepair:

@@ -132,12 +132,10 @@ def test_normalized_step_of_the_input_feeding_decoder() -> None:
 def test_teacher_forcing_equals_single_steps(decoder: Kind, layer_norm: bool) -> None:
     """In training too, where products are gathered, and with the gradient of the single steps."""
     kind = Decoder if decoder == "input_feeding" else ConditionalDecoder
-    module = randomized(kind(make_config(decoder, layer_norm=layer_norm))).double()
+    module = randomized(kind(make_config(decoder, layer_norm=layer_norm)))
     assert isinstance(module, Decoder | ConditionalDecoder)
     module.requires_grad_(True).train()
-    encoded = torch.randn(2, 4, 10, dtype=torch.float64)
-    embedded = torch.randn(3, 2, 7, dtype=torch.float64)
-    summary = torch.randn(2, 10, dtype=torch.float64)
+    encoded, embedded, summary = torch.randn(2, 4, 10), torch.randn(3, 2, 7), torch.randn(2, 10)
     found, gradients = [], []
     for together in (True, False):
         memory = module.memory(encoded, torch.zeros(2, 4, dtype=torch.bool))
