@@ -10,6 +10,7 @@ import typer
 
 from dragoman_client.cli.extras import needs_extra
 from dragoman_client.cli.reporting import CommandError, report
+from dragoman_client.cli.train_synthetic import back_translation
 from dragoman_client.cli.train_vectors import glove, word2vec
 
 _INTERRUPTED = 130
@@ -22,6 +23,7 @@ def train() -> typer.Typer:
     )
     app.callback()(_describe)
     app.command()(translation)
+    app.command()(back_translation)
     app.command()(language_model)
     app.command()(word2vec)
     app.command()(glove)

@@ -92,9 +92,10 @@ class TranslationRecipe(BaseModel):
         default=(), description="files of test pairs and probes: what is made of the training "
         "pairs, or is synthetic, holds none of their sentences, nor of dev's",
     )  # fmt: skip
-    synthetic: Path | None = Field(
-        default=None, description="back-translated pairs, in the format of train"
-    )
+    synthetic: tuple[Path, ...] = Field(
+        default=(), description="machine-made pairs, lines of source, target and origin: what "
+        "`dragoman train back-translation` writes",
+    )  # fmt: skip
     synthetic_ratio: float = Field(
         default=1.0, gt=0, description="synthetic pairs for each real one, drawn anew in each pass"
     )

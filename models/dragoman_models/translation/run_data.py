@@ -58,11 +58,12 @@ class RunData:
         return named
 
     def _synthetic(self, held_out: HeldOut) -> list[SentencePair]:
-        if self.recipe.synthetic is None:
-            return []
-        pairs = read_pairs(self.recipe.synthetic, source_column=1, target_column=2)
-        kept = [pair for pair in pairs if not held_out.holds_any(pair)]
-        return prepared_pairs(kept, self.recipe)
+        pairs = [
+            pair
+            for path in self.recipe.synthetic
+            for pair in read_pairs(path, source_column=1, target_column=2)
+        ]
+        return prepared_pairs([pair for pair in pairs if not held_out.holds_any(pair)], self.recipe)
 
     def _tokenizer(self, folder: Path) -> SubwordTokenizer:
         path, recipe = folder / TOKENIZER, self.recipe
