@@ -2,7 +2,7 @@
 
 Sennrich et al. 2016, "Improving neural machine translation models with monolingual data": a
 reverse model's translations stand on the source side, true sentences on the target side. Turned
-around, true sources with a model's translations are sequence-level distillation (Kim and Rush 2016).
+around, true sources with a model's translations are distillation (Kim and Rush 2016).
 """
 
 from __future__ import annotations

@@ -36,5 +36,5 @@ def test_all_columns_of_all_files_are_held(tmp_path: Path) -> None:
         assert held.holds(sentence)
     assert held.holds_any(["Tom dort.", "zeynep dort"])
     assert not held.holds_any(["Tom dort."])
-    with pytest.raises(TrainingError, match="cannot read .*none"):
+    with pytest.raises(TrainingError, match=r"cannot read .*none"):
         read_held_out([tmp_path / "none"])

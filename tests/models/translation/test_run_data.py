@@ -81,7 +81,7 @@ def test_prepared_text_is_lowercased_tokens(corpus: Path, tmp_path: Path) -> Non
 
 @pytest.mark.parametrize("kind", ["unigram", "bpe"])
 def test_a_shared_tokenizer_is_taken_over(corpus: Path, tmp_path: Path, kind: str) -> None:
-    first = RunData(make_recipe(corpus, subword_model=kind, seed=1), tmp_path / "a" / "..")
+    first = RunData(make_recipe(corpus, subword_model=kind, seed=1), tmp_path)
     given = tmp_path / "given.model"
     given.write_bytes(first.tokenizer.model_bytes)
     (tmp_path / "b").mkdir()
