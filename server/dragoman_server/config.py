@@ -30,6 +30,7 @@ from pydantic_settings import (
     SettingsError,
 )
 
+from dragoman_models.translation.arithmetic.choice import Arithmetic
 from dragoman_server.errors import ConfigError
 
 _PREFIX = "DRAGOMAN_"
@@ -100,6 +101,12 @@ class ServerSettings(BaseSettings):
         default=True, description="whether the shipped models are served too"
     )
     default_models: DefaultModels = DefaultModels()
+    translation_arithmetic: Arithmetic = Field(
+        default=Arithmetic.AUTO, description="what translators compute with; auto: the fastest"
+    )
+    translation_shortlist: bool = Field(
+        default=False, description="whether translators use the shortlists of their bundles"
+    )
     limits: Limits = Limits()
     worker_threads: Annotated[int, Field(ge=1, le=256)] = Field(
         default=2, description="calls that models work on at the same time"

@@ -1,6 +1,7 @@
 """The life of a server process: listen, load, serve, drain, end."""
 
 import asyncio
+import functools
 import logging
 import signal
 import sys
@@ -8,6 +9,8 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
+from dragoman_models.registry import load_model
+from dragoman_models.translation.family import TranslationFamily
 from dragoman_server.config import ServerSettings
 from dragoman_server.grpc_server import ServerParts, build_server
 from dragoman_server.health import OVERALL
@@ -65,7 +68,11 @@ def open_repository(settings: ServerSettings) -> ModelRepository:
         TRANSLATION_SERVICE: settings.default_models.translation,
         LANGUAGE_MODEL_SERVICE: settings.default_models.language_model,
     }
-    return ModelRepository(found, defaults=defaults)
+    translation = TranslationFamily(
+        arithmetic=settings.translation_arithmetic, use_shortlist=settings.translation_shortlist
+    )
+    load = functools.partial(load_model, translation=translation)
+    return ModelRepository(found, defaults=defaults, load=load)
 
 
 async def _load(

@@ -12,14 +12,18 @@ from __future__ import annotations
 import enum
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol, TypeVar
+from typing import NamedTuple, Protocol, TypeVar, cast
 
 import torch
 from torch import Tensor
 
 from dragoman_models.search.coverage import CoveragePenalty
 from dragoman_models.search.length_normalization import LengthNormalization
-from dragoman_models.search.token_rules import ForcedPrefixes, TokenRule, TokenRules
+from dragoman_models.search.token_rules import (
+    ForcedPrefixes,
+    TokenRule,
+    TokenRules,
+)
 
 State = TypeVar("State")
 
@@ -35,6 +39,32 @@ class SearchModel(Protocol[State]):
 
         ``sentences`` are the sentences that stay, or None where all do; rows are grouped by them.
         """
+
+
+class Candidates(NamedTuple):
+    """What may come next in each of N hypotheses: all tokens, or the few that could be chosen.
+
+    Column c is token c, or ``tokens[:, c]`` where that is given.
+    """
+
+    logits: Tensor  # (N, C); -inf where there are too few candidates
+    tokens: Tensor | None  # (N, C)
+    normalizers: Tensor  # (N, 1), the logarithm of the sum of all tokens' exp(logit)
+
+
+class CandidateModel(SearchModel[State], Protocol[State]):
+    """A model that finds the best tokens itself, without writing out a row of all logits.
+
+    The first ``special_tokens`` columns of its candidates are the tokens of those ids, whatever
+    their logits, so that rules that speak of them alone see them where they would be.
+    """
+
+    special_tokens: int
+
+    def candidates(
+        self, previous: Tensor, state: State, width: int
+    ) -> tuple[Candidates, State, Tensor | None]:
+        """As ``step``, with the special tokens and the ``width`` best of the others."""
 
 
 class EarlyStopping(enum.Enum):
@@ -64,6 +94,16 @@ class SearchOptions:
     coverage: CoveragePenalty | None = None
     early_stopping: EarlyStopping = EarlyStopping.NO_BETTER_POSSIBLE
     keep_attention: bool = False
+
+    def concern_only(self, special_tokens: int) -> bool:
+        """Whether the rules speak of eos and other tokens below ``special_tokens`` alone."""
+        concerned = {self.eos}
+        for rule in self.rules:
+            named: frozenset[int] | None = getattr(rule, "concerned", None)  # a SingleTokenRule's
+            if named is None:
+                return False
+            concerned |= named
+        return self.prefixes is None and max(concerned) < special_tokens
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,15 +142,34 @@ def beam_search(
         sentence. Those after the first ``n_best`` are what the search happened to meet.
     """
     beam = _Beam(max_lengths, options)
+    predict = _predictor(model, options)
     while beam.sentences:
-        logits, state, attention = model.step(beam.tokens[:, :, -1].flatten(), state)
-        parents = beam.extend(logits, attention)
+        candidates, state, attention = predict(beam.tokens[:, :, -1].flatten(), state)
+        places = beam.log_probs.size(1)
+        parents = beam.extend(candidates, attention)
         beam.collect_ended()
         left = beam.unfinished(cancelled or (lambda _: False))
-        rows = (left.unsqueeze(1) * (len(logits) // len(parents)) + parents[left]).flatten()
+        rows = (left.unsqueeze(1) * places + parents[left]).flatten()
         state = model.select(state, None if len(left) == len(parents) else left, rows)
         beam.keep(left)
     return [sorted(found, key=lambda one: one.score, reverse=True) for found in beam.found]
+
+
+def _predictor(
+    model: SearchModel[State], options: SearchOptions
+) -> Callable[[Tensor, State], tuple[Candidates, State, Tensor | None]]:
+    """What gives the next step's candidates: the model itself, where no rule needs every logit."""
+    special_tokens = getattr(model, "special_tokens", 0)  # isinstance of a protocol takes long
+    if options.concern_only(special_tokens):
+        finder = cast(CandidateModel[State], model)
+        return lambda previous, state: finder.candidates(previous, state, options.beam_width)
+
+    def step(previous: Tensor, state: State) -> tuple[Candidates, State, Tensor | None]:
+        logits, state, attention = model.step(previous, state)
+        normalizers = torch.logsumexp(logits, dim=1, keepdim=True)
+        return Candidates(logits, None, normalizers), state, attention
+
+    return step
 
 
 class _Beam:
@@ -136,30 +195,31 @@ class _Beam:
         """T."""
         return self.tokens.size(2) - 1
 
-    def extend(self, logits: Tensor, attention: Tensor | None) -> Tensor:
+    def extend(self, candidates: Candidates, attention: Tensor | None) -> Tensor:
         """Adds a token to every hypothesis, keeping the best K' of each sentence.
 
         The K' best of a sentence are among the K' best of each of its rows, and within a row the
         order of logits is that of probabilities, so the softmax is never written out.
 
         Args:
-            logits: (B * K, V), overwritten.
+            candidates: of B * K hypotheses; logits are overwritten.
             attention: (B * K, S) or None.
         Returns:
             parents (B, K'): which of the K hypotheses each of the K' continues.
         """
         count, places = self.log_probs.shape
-        normalizers = torch.logsumexp(logits, dim=1, keepdim=True)
+        logits = candidates.logits
         ends = logits[:, self.options.eos].clone()
         self.rules.forbid(logits.view(count, places, -1), self.tokens[:, :, 1:], self.sentences)
         width = min(self.options.beam_width, logits.size(1))
-        best, candidates = logits.topk(width, dim=1)  # (B * K, width)
-        self._end_dead_ends(best, candidates, ends)
-        step_log_probs = (best - normalizers).view(count, places, width)
+        best, columns = logits.topk(width, dim=1)  # (B * K, width)
+        self._end_dead_ends(best, columns, ends)
+        step_log_probs = (best - candidates.normalizers).view(count, places, width)
         scores = (self.log_probs.unsqueeze(2) + step_log_probs).flatten(1)
         self.log_probs, chosen = scores.topk(min(self.options.beam_width, scores.size(1)), dim=1)
         parents = chosen // width
-        tokens = candidates.view(count, -1).gather(1, chosen)
+        names = columns if candidates.tokens is None else candidates.tokens.gather(1, columns)
+        tokens = names.view(count, -1).gather(1, chosen)
         added = step_log_probs.flatten(1).gather(1, chosen)
         self.tokens = _append(self.tokens, parents, tokens)
         self.token_log_probs = _append(self.token_log_probs, parents, added)
@@ -167,11 +227,11 @@ class _Beam:
             self._remember_attention(attention.view(count, places, -1), parents)
         return parents
 
-    def _end_dead_ends(self, best: Tensor, candidates: Tensor, ends: Tensor) -> None:
+    def _end_dead_ends(self, best: Tensor, columns: Tensor, ends: Tensor) -> None:
         """Lets rows that the rules left no token end in eos, with the logits ``ends`` (B * K,)."""
         stuck = best[:, 0].isneginf()
         best[stuck, 0] = ends[stuck]
-        candidates[stuck, 0] = self.options.eos
+        columns[stuck, 0] = self.options.eos
 
     def _remember_attention(self, attention: Tensor, parents: Tensor) -> None:
         """(B, K, S) weights of this step, whole or summed up, as the options need them."""
@@ -199,25 +259,34 @@ class _Beam:
         ended = (self.tokens[:, :, -1] == self.options.eos) & self.log_probs.isfinite()
         if not ended.any():
             return
-        for position, place in ended.nonzero().tolist():
-            self.found[self.sentences[position]].append(self._sequence(position, place))
+        positions, places = ended.nonzero(as_tuple=True)
+        histories = zip(
+            positions.tolist(), places.tolist(), self.log_probs[ended].tolist(),
+            self.tokens[positions, places, 1:-1].tolist(),
+            self.token_log_probs[positions, places].tolist(), strict=True,
+        )  # fmt: skip
+        for position, place, log_prob, tokens, token_log_probs in histories:
+            self.found[self.sentences[position]].append(
+                FoundSequence(
+                    tokens=tuple(tokens),
+                    token_log_probs=tuple(token_log_probs),
+                    log_prob=log_prob,
+                    score=self._score(position, place, log_prob),
+                    truncated=self.length > self.max_lengths[self.sentences[position]],
+                    attention=None
+                    if self.attention is None
+                    else self.attention[position, place].clone(),
+                )
+            )
         self.log_probs = self.log_probs.masked_fill(ended, float("-inf"))
 
-    def _sequence(self, position: int, place: int) -> FoundSequence:
-        log_prob = float(self.log_probs[position, place])
+    def _score(self, position: int, place: int, log_prob: float) -> float:
         options = self.options
         score = log_prob / options.normalization.divisor(self.length, options.length_penalty)
         if options.coverage is not None and self.coverage is not None:
             sentence = self.sentences[position]
             score += options.coverage.score(self.coverage[position, place], sentence)
-        return FoundSequence(
-            tokens=tuple(self.tokens[position, place, 1:-1].tolist()),
-            token_log_probs=tuple(self.token_log_probs[position, place].tolist()),
-            log_prob=log_prob,
-            score=score,
-            truncated=self.length > self.max_lengths[self.sentences[position]],
-            attention=None if self.attention is None else self.attention[position, place].clone(),
-        )
+        return score
 
     def unfinished(self, cancelled: Callable[[int], bool]) -> Tensor:
         """Positions (B',) of sentences that could still find something better.

@@ -5,12 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch import Tensor
 
 from dragoman_models.errors import FieldViolation, InvalidInputError, WorkCancelledError
 from dragoman_models.search.beam_search import (
@@ -29,11 +27,11 @@ from dragoman_models.search.token_rules import (
     TokenRule,
 )
 from dragoman_models.tokenizer import BOS, EOS, PAD, UNK, SubwordTokenizer
-from dragoman_models.translation.attention import AttentionMemory
-from dragoman_models.translation.corpus import pad
-from dragoman_models.translation.decoder import DecoderState
+from dragoman_models.translation.arithmetic.choice import Arithmetic
 from dragoman_models.translation.entity_repair import EntityRepair
 from dragoman_models.translation.network import TranslationNetwork
+from dragoman_models.translation.searched_network import searched
+from dragoman_models.translation.shortlist import Shortlist
 from dragoman_models.translation.target_scoring import ScoredTarget, score_targets
 
 MAX_BEAM_WIDTH = 64
@@ -152,10 +150,20 @@ class Translator:
         source_language: str,
         target_language: str,
         repair: EntityRepair | None = None,
+        arithmetic: Arithmetic = Arithmetic.PLAIN,
+        shortlist: Shortlist | None = None,
     ) -> None:
-        """Args: repair: brings back names and numbers that a translation lost."""
+        """Args:
+            repair: brings back names and numbers that a translation lost.
+            arithmetic: of the search; all but PLAIN keep the weights as they are now.
+            shortlist: the target pieces that searches look at; PLAIN looks at all.
+
+        Raises:
+            ValueError: the arithmetic is not for such a network, or not for this CPU.
+        """
         self.repair = repair
         self.network = network.eval().requires_grad_(False)
+        self._model = searched(self.network, arithmetic, shortlist)
         self.tokenizer = tokenizer
         self.source_language = source_language
         self.target_language = target_language
@@ -186,8 +194,8 @@ class Translator:
             InvalidInputError: an option is out of range, a source holds no text, or a prefix is
                 longer than its translation may be.
         """
-        encoded = [self.tokenizer.encode(source) for source in sources]
-        begun = [self.tokenizer.encode(prefix) for prefix in prefixes or [""] * len(sources)]
+        encoded = self.tokenizer.encode_all(sources)
+        begun = self.tokenizer.encode_all(prefixes) if prefixes else [[] for _ in sources]
         violations = options.violations()
         violations += _source_violations(encoded)
         if not violations:
@@ -315,11 +323,10 @@ class Translator:
         cancelled: Callable[[int], bool] | None,
     ) -> list[list[FoundSequence]]:
         lengths = [len(source) for source in sources]
-        memory, state = self.network.encode(pad(sources), torch.tensor(lengths))
         limits = [options.length_limits(length) for length in lengths]
         return beam_search(
-            _SearchedNetwork(self.network),
-            _SearchState(memory, state),
+            self._model,
+            self._model.encode(sources),
             max_lengths=[most for _, most in limits],
             options=SearchOptions(
                 beam_width=options.beam_width,
@@ -345,8 +352,10 @@ class Translator:
         """Different texts only: the best-scored way to cut each text into pieces stands for it."""
         distinct: dict[str, Hypothesis] = {}
         for sequence in sequences:
+            if len(distinct) == n_best:
+                break
             text = self.tokenizer.decode(sequence.tokens)
-            if len(distinct) < n_best and text not in distinct:
+            if text not in distinct:
                 attention = sequence.attention
                 distinct[text] = Hypothesis(
                     text=text,
@@ -392,29 +401,6 @@ def _rules(options: TranslationOptions, minimums: Sequence[int]) -> tuple[TokenR
 def _of_batch(cancelled: Callable[[int], bool], batch: Sequence[int]) -> Callable[[int], bool]:
     """``cancelled``, asked by the position in a batch."""
     return lambda position: cancelled(batch[position])
-
-
-class _SearchState(NamedTuple):
-    memory: AttentionMemory  # one a sentence, not one a hypothesis
-    decoder: DecoderState
-
-
-class _SearchedNetwork:
-    """The network as beam search sees it."""
-
-    def __init__(self, network: TranslationNetwork) -> None:
-        self._network = network
-
-    def step(self, previous: Tensor, state: _SearchState) -> tuple[Tensor, _SearchState, Tensor]:
-        logits, decoder, weights = self._network.step(previous, state.decoder, state.memory)
-        return logits, _SearchState(state.memory, decoder), weights.flatten(0, 1)
-
-    def select(self, state: _SearchState, sentences: Tensor | None, rows: Tensor) -> _SearchState:
-        memory = state.memory
-        if sentences is not None:
-            memory = AttentionMemory(*(part.index_select(0, sentences) for part in memory))
-        decoder = DecoderState(*(part.index_select(0, rows) for part in state.decoder))
-        return _SearchState(memory, decoder)
 
 
 def _batches(lengths: list[int], beam_width: int) -> list[list[int]]:
