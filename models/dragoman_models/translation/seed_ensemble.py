@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -12,48 +13,35 @@ from dragoman_models.errors import TrainingError
 from dragoman_models.search.beam_search import SearchOptions, beam_search
 from dragoman_models.search.token_rules import BannedTokens
 from dragoman_models.tokenizer import BOS, EOS, PAD, UNK, SubwordTokenizer
-from dragoman_models.translation.attention import AttentionMemory
-from dragoman_models.translation.corpus import pad
-from dragoman_models.translation.decoder import DecoderState
 from dragoman_models.translation.network import TranslationNetwork
+from dragoman_models.translation.searched_network import PlainModel
 
 _BATCH_SENTENCES = 64
-
-
-class _MemberState(NamedTuple):
-    memory: AttentionMemory  # one a sentence
-    decoder: DecoderState  # one a hypothesis
 
 
 class _Members:
     """The networks as beam search sees them: as one, whose probabilities are their mean."""
 
-    def __init__(self, networks: Sequence[TranslationNetwork]) -> None:
-        self._networks = networks
+    def __init__(self, models: Sequence[PlainModel]) -> None:
+        self._models = models
 
-    def step(
-        self, previous: Tensor, state: list[_MemberState]
-    ) -> tuple[Tensor, list[_MemberState], None]:
+    def encode(self, sources: Sequence[list[int]]) -> list[Any]:
+        return [model.encode(sources) for model in self._models]
+
+    def step(self, previous: Tensor, state: list[Any]) -> tuple[Tensor, list[Any], None]:
         """log(mean of p), which the search's softmax leaves as it is."""
         log_probs, after = [], []
-        for network, member in zip(self._networks, state, strict=True):
-            logits, decoder, _ = network.step(previous, member.decoder, member.memory)
+        for model, member in zip(self._models, state, strict=True):
+            logits, member_after, _ = model.step(previous, member)
             log_probs.append(torch.log_softmax(logits.float(), dim=1))
-            after.append(_MemberState(member.memory, decoder))
-        mean = torch.logsumexp(torch.stack(log_probs), dim=0)  # (N, V); less log of their number
-        return mean - torch.log(torch.tensor(float(len(after)))), after, None
+            after.append(member_after)
+        mean = torch.logsumexp(torch.stack(log_probs), dim=0) - math.log(len(after))  # (N, V)
+        return mean, after, None
 
-    def select(
-        self, state: list[_MemberState], sentences: Tensor | None, rows: Tensor
-    ) -> list[_MemberState]:
+    def select(self, state: list[Any], sentences: Tensor | None, rows: Tensor) -> list[Any]:
         return [
-            _MemberState(
-                member.memory
-                if sentences is None
-                else AttentionMemory(*(p.index_select(0, sentences) for p in member.memory)),
-                DecoderState(*(part.index_select(0, rows) for part in member.decoder)),
-            )
-            for member in state
+            model.select(member, sentences, rows)
+            for model, member in zip(self._models, state, strict=True)
         ]
 
 
@@ -71,7 +59,7 @@ class SeedEnsemble:
                 "runs can be joined only if they share a tokenizer; train them with one recipe "
                 "and other seeds, or give them one shared_tokenizer"
             )
-        self._networks = [network.eval() for network in networks]
+        self._members = _Members([PlainModel(network.eval()) for network in networks])
         self._tokenizer = tokenizers[0]
 
     def translate(self, sources: Sequence[str], *, beam_width: int) -> list[str]:
@@ -88,11 +76,9 @@ class SeedEnsemble:
 
     @torch.inference_mode()
     def _search(self, sources: list[list[int]], beam_width: int) -> list[str]:
-        padded = pad(sources)
-        lengths = torch.tensor([len(source) for source in sources])
         found = beam_search(
-            _Members(self._networks),
-            [_MemberState(*network.encode(padded, lengths)) for network in self._networks],
+            self._members,
+            self._members.encode(sources),
             max_lengths=[2 * len(source) + 20 for source in sources],
             options=SearchOptions(
                 beam_width=beam_width,

@@ -8,6 +8,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from dragoman_models.translation.arithmetic.choice import Arithmetic, chosen, suits
 from dragoman_models.translation.conditional_decoder import ConditionalDecoder
 from dragoman_models.translation.config import NetworkConfig
 from dragoman_models.translation.decoder import Decoder, DecoderState
@@ -195,3 +196,16 @@ def test_padding_does_not_matter_to_a_normalized_encoder(lengths: list[int]) -> 
 def test_an_lstm_has_neither(change: dict[str, object]) -> None:
     with pytest.raises(ValueError, match='are for cell = "gru"'):
         NetworkConfig.model_validate({"cell": "lstm", **change})
+
+
+@pytest.mark.parametrize("change", [{"layer_norm": True}, {"decoder": "conditional_gru"}])
+def test_compiled_loops_leave_them_to_torch(change: dict[str, object]) -> None:
+    """Of sizes that the loops have, so that these alone are what they lack."""
+    sizes = {"embedding_size": 64, "encoder_size": 16, "decoder_size": 64}
+    assert suits(NetworkConfig.model_validate(sizes))
+    config = NetworkConfig.model_validate({**sizes, **change})
+    assert chosen(Arithmetic.AUTO, config, dict.fromkeys(("avx512f", "amx_bf16"), True)) is (
+        Arithmetic.PLAIN
+    )
+    with pytest.raises(ValueError, match="with input feeding and without layer_norm"):
+        chosen(Arithmetic.FLOAT32, config, {})
