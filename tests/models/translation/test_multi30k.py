@@ -14,10 +14,13 @@ import typer
 from rich.progress import Progress
 from typer.testing import CliRunner
 
+from dragoman_models.bundle import read_bundle
 from dragoman_models.errors import InvalidInputError, TrainingError
 from dragoman_models.metrics.translation_quality import corpus_bleu, tokenized_bleu
+from dragoman_models.registry import load_model
 from dragoman_models.tokenizer import BOS, EOS, SubwordTokenizer, train_tokenizer
-from dragoman_models.translation.export import bare_run
+from dragoman_models.translation.export import bare_run, read_run
+from dragoman_models.translation.export import main as export_main
 from dragoman_models.translation.measure_multi30k import (
     SetFigures,
     as_table,
@@ -30,6 +33,8 @@ from dragoman_models.translation.recipe import read_recipe
 from dragoman_models.translation.seed_ensemble import SeedEnsemble
 from dragoman_models.translation.text_preparation import MosesText
 from dragoman_models.translation.trainer import TranslationTrainer
+from dragoman_models.translation.translator import TranslationOptions, Translator
+from dragoman_models.weight_encoding import WeightEncoding
 
 # --- the papers' protocol ---
 
@@ -256,3 +261,44 @@ def test_what_is_missing_is_named(finished: Path, tmp_path: Path) -> None:
 def test_the_curves_of_the_run_are_kept(finished: Path) -> None:
     with (finished / "run-1" / "log.csv").open(newline="") as file:
         assert [row["pass"] for row in csv.DictReader(file)] == ["1", "2"]
+
+
+def test_a_run_of_this_kind_becomes_a_bundle(finished: Path, tmp_path: Path) -> None:
+    """In 8 bits, which the gains of the normalization are not put into."""
+    (tmp_path / "probes.tsv").write_text("name\tZeynep\tZeynep dort.\n")
+    test = tmp_path / "test.tsv"
+    test.write_text("Tom dort.\tTom is asleep.\n")
+    app = typer.Typer()
+    app.command()(export_main)
+    arguments = ["--run", finished / "run-1", "--config", finished / "recipe.toml"]
+    arguments += [
+        "--test",
+        test,
+        "--probes",
+        tmp_path / "probes.tsv",
+        "--out",
+        tmp_path / "m" / "1",
+    ]
+    words = ["--data", "x", "--data-license", "CC0-1.0", "--attribution", "nobody"]
+    recipe = read_recipe(finished / "recipe.toml")
+    with pytest.raises(TrainingError, match="a server does not do"):
+        read_run(
+            finished / "run-1",
+            recipe.model_copy(update={"preparation": "moses_lowercase"}),
+            WeightEncoding.INT8_ROWS,
+        )
+    result = CliRunner().invoke(app, [*map(str, arguments), *words])
+    assert result.exit_code == 0, result.output
+    bundle = read_bundle(tmp_path / "m" / "1")
+    assert bundle.config["network"]["decoder"] == "conditional_gru"
+    assert str(finished) not in str(bundle.config)
+    translator = load_model(bundle)
+    assert isinstance(translator, Translator)
+    measured_run = read_run(finished / "run-1", recipe, WeightEncoding.INT8_ROWS)
+    sources = ["Tom dort.", "Merci."]
+    options = TranslationOptions(beam_width=2)
+    found, expected = (
+        [answer[0].text for answer in one.translate(sources, options)]
+        for one in (translator, measured_run.translator)
+    )
+    assert found == expected
