@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterable, Sequence
+from typing import Literal
 
 import sentencepiece
 
 from dragoman_models.errors import TrainingError
 
 PAD, UNK, BOS, EOS = range(4)
+SubwordModel = Literal["unigram", "bpe"]
 _BLANK = "\u2581"  # how sentencepiece writes a blank
 
 # Writers use the apostrophes for the same thing, and NUL is the one control character that the
@@ -20,10 +22,10 @@ _PLAIN = str.maketrans({"\u2019": "'", "\u02bc": "'", "\0": " "})
 class SubwordTokenizer:
     """Text to piece ids and back.
 
-    The unigram model (Kudo 2018) is used, because it can also sample segmentations, which
-    regularizes training. Ids 0 to 3 are pad, unk, bos and eos. Text is normalized by
-    sentencepiece's nmt_nfkc rule (control characters go, runs of blanks become one), and the
-    typographic apostrophe is read as the plain one, a NUL as a blank.
+    A unigram model (Kudo 2018) or byte-pair encoding (Sennrich et al. 2016): both can also sample
+    segmentations, which regularizes training. Ids 0 to 3 are pad, unk, bos and eos. Text is
+    normalized by sentencepiece's nmt_nfkc rule (control characters go, runs of blanks become one),
+    and the typographic apostrophe is read as the plain one, a NUL as a blank.
     """
 
     def __init__(self, model: bytes) -> None:
@@ -94,7 +96,11 @@ class SubwordTokenizer:
         return str(self._processor.id_to_piece(id_)).replace(_BLANK, " ").encode()
 
     def sample(self, text: str, *, alpha: float) -> list[int]:
-        """A segmentation drawn from the lattice with smoothing ``alpha`` (Kudo 2018, section 3.3).
+        """A segmentation drawn at random.
+
+        A unigram model draws from the lattice with smoothing ``alpha`` (Kudo 2018, section 3.3):
+        0 makes all segmentations equally probable. Byte-pair encoding leaves out each merge with
+        probability ``alpha`` (BPE-dropout, Provilkov et al. 2020, algorithm 1): 0 leaves out none.
 
         Draws come from sentencepiece's own generator: see ``seed_sampling``.
         """
@@ -118,9 +124,12 @@ def seed_sampling(seed: int) -> None:
 
 
 def train_tokenizer(
-    sentences: Iterable[str], *, vocabulary_size: int, threads: int = 1
-) -> SubwordTokenizer:
+    sentences: Iterable[str], *, vocabulary_size: int, threads: int = 1,
+    model_type: SubwordModel = "unigram",
+) -> SubwordTokenizer:  # fmt: skip
     """Learns a joint vocabulary. Every digit is a piece of its own, so numbers can be copied.
+
+    The same text gives the same vocabulary: nothing in it is drawn at random.
 
     Raises:
         TrainingError: there is too little text for ``vocabulary_size`` pieces, or the text has
@@ -131,7 +140,7 @@ def train_tokenizer(
         sentencepiece.SentencePieceTrainer.train(
             sentence_iterator=(_encodable(sentence) for sentence in sentences),
             model_writer=model,
-            model_type="unigram",
+            model_type=model_type,
             vocab_size=vocabulary_size,
             character_coverage=1.0,
             byte_fallback=True,
