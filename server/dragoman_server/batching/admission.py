@@ -51,10 +51,7 @@ class Admission:
             busy_seconds: how long the others will yet take for what they are at work on, in sum.
         """
         if queue.calls >= self._limits.calls + idle or not self.has_room(queue, cost):
-            wait = self.retry_after(queue, cost, busy_seconds())
-            return Refusal(
-                reason="queue", error=OverloadedError(f"the queue of {self._name} is full", wait)
-            )
+            return Refusal(reason="queue", error=self.full(queue, cost, busy_seconds()))
         if caller.deadline is None or idle > queue.calls:
             return None
         left = caller.deadline - now
@@ -74,6 +71,11 @@ class Admission:
             reason="deadline",
             error=OverloadedError(reason, self.retry_after(queue, cost, busy_seconds())),
         )
+
+    def full(self, queue: FairQueue, cost: int, busy: float) -> OverloadedError:
+        """The error of a queue that has no room for so many tokens more."""
+        wait = self.retry_after(queue, cost, busy)
+        return OverloadedError(f"the queue of {self._name} is full", wait)
 
     def has_room(self, queue: FairQueue, cost: int) -> bool:
         """Whether so many tokens more may wait."""

@@ -101,6 +101,12 @@ class Batcher:
             self.observer.shed(kind, refusal.reason, cost)
             raise refusal.error
 
+    def check_room(self, flow: Flow) -> None:
+        """Raises `OverloadedError` where the queue is full, before much is done for a call."""
+        if not self._admission.has_room(self._queue, 1):
+            self.observer.shed(flow.lane.kind, "queue", 1)
+            raise self._admission.full(self._queue, 1, self._busy_seconds())
+
     async def room(self, cost: int) -> None:
         """Wait until so many tokens more may wait; for work of a call that was let in before."""
         while not (self._admission.has_room(self._queue, cost) or self._closed):
@@ -156,7 +162,7 @@ class Batcher:
         self._wake_waiting_for_room()
 
     def _without_late(self, items: list[Item]) -> list[Item]:
-        """What may still be of use; the callers of the rest are told so, if they are still there."""
+        """What may still be of use; the callers of the rest are told, if they are still there."""
         late = [item for item in items if item.flow.is_over()]
         for item in late:
             _fail(item, item.flow.why_over())
@@ -250,6 +256,10 @@ class BatchedCall:
     async def run(self, works: Sequence[Work], *, admitted: bool = False) -> list[Any]:
         """The outcomes of all items, in order; raises what `submit` and what the engine raises."""
         return [await answer for answer in self.submit(works, admitted=admitted)]
+
+    def check_room(self) -> None:
+        """Raises `OverloadedError` where not even one token more could wait."""
+        self._batcher.check_room(self._flow)
 
     async def room(self, works: Sequence[Work]) -> None:
         """Wait until there is room for more work of a call that was let in."""

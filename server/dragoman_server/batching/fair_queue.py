@@ -89,7 +89,7 @@ class Flow(_Sharer):
         self._bands: dict[int, deque[Item]] = {}
 
     def is_over(self) -> bool:
-        """Whether the caller has gone or its deadline has passed; it stays so. Any thread may ask."""
+        """Whether the caller has gone or its deadline has passed; for any thread. It stays so."""
         if self.cancelled:
             return True
         return self._deadline is not None and self._clock() >= self._deadline

@@ -29,6 +29,15 @@ def option_key(options: Any) -> Hashable:
     return _of_scalar(options)
 
 
+def request_key(request: Message, *items: str) -> Hashable:
+    """The same for all fields of a request that are set, but for the model and `items`."""
+    return tuple(
+        (field.number, option_key(value))
+        for field, value in request.ListFields()
+        if field.name not in ("model", *items)
+    )
+
+
 def _of_scalar(value: Any) -> Hashable:
     if isinstance(value, Hashable):
         return (type(value), value)  # 1, 1.0 and True are equal, but not the same option
