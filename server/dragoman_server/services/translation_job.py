@@ -17,7 +17,7 @@ from dragoman_server.work_queue import CancelFlag
 if TYPE_CHECKING:
     from dragoman_models.translation.translator import Hypothesis, TranslationOptions
 
-_OF_SOURCE = re.compile(r"(sources|prefixes)\[([0-9]+)\]")
+_OF_SOURCE = re.compile(r"(sources|prefixes)\[([0-9]+)\](?:\.(.+))?")
 _FIELDS = {"sources": "text", "prefixes": "target_prefix"}  # the model's names, and the API's
 _FLOAT_BYTES = 4
 
@@ -104,6 +104,8 @@ class TranslationJob:
                     [source.text for source in sources],
                     self._options,
                     prefixes=[source.target_prefix for source in sources],
+                    required_phrases=[tuple(source.required_phrases) for source in sources],
+                    banned_phrases=[tuple(source.banned_phrases) for source in sources],
                     cancelled=lambda _: flag.is_cancelled(),
                 )
             except InvalidInputError as error:
@@ -119,7 +121,7 @@ class TranslationJob:
             if named is None:
                 raise with_root(error, "options") from error
             index = indices[int(named[2])]
-            self._refuse(index, violation.description, _FIELDS[named[1]])
+            self._refuse(index, violation.description, named[3] or _FIELDS[named[1]])
             self._tokens.pop(index, None)
 
     def _refuse(self, index: int, description: str, field: str = "text") -> None:

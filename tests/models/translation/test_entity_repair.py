@@ -16,6 +16,7 @@ from dragoman_models.translation.entity_repair import (
     learn_stand_ins,
     stand_ins_of,
 )
+from dragoman_models.translation.phrases import SourcePhrases
 from dragoman_models.translation.translator import Hypothesis, TranslationOptions, Translator
 
 STAND_INS = StandIns(names=("Tom", "Mary"), places=("Tokyo", "Kyoto"))
@@ -105,11 +106,12 @@ class Forgetful(Translator):
         self,
         encoded: Sequence[list[int]],
         begun: Sequence[list[int]],
+        phrases: Sequence[SourcePhrases],
         options: TranslationOptions,
         cancelled: Callable[[int], bool] | None,
     ) -> list[tuple[Hypothesis, ...]]:
         self.searches += len(encoded)
-        real = super()._searched(encoded, begun, options, cancelled)
+        real = super()._searched(encoded, begun, phrases, options, cancelled)
         texts = [self.tokenizer.decode(ids).replace("Zeynep", "Zey") for ids in encoded]
         return [
             tuple(replace(one, text=text) for one in answer)
@@ -133,6 +135,8 @@ def test_a_lost_name_is_translated_again_and_scored_as_it_is_returned(
     assert repaired.attention is not None
     (prefixed,) = forgetful.translate(["Zeynep dort."], options, prefixes=["Zey"])
     assert forgetful.searches == 5  # whoever gives a prefix knows what is wanted
+    forgetful.translate(["Zeynep dort."], options, required_phrases=[["Tom"]])
+    assert forgetful.searches == 6  # and whoever requires a phrase
     assert prefixed
 
 
@@ -144,3 +148,13 @@ def test_cancelling_reaches_the_second_search(
         ["Zeynep dort."], TranslationOptions(beam_width=1, max_length=8), cancelled=lambda _: True
     )
     assert forgetful.searches == 1
+
+
+def test_a_banned_name_is_not_brought_back(
+    translator: Translator, tokenizer: SubwordTokenizer
+) -> None:
+    forgetful = Forgetful(tokenizer, translator)
+    options = TranslationOptions(beam_width=2, max_length=8)
+    for banned, expected in (("Zeynep", "Zey dort."), ("Zeyn", "Zeynep dort.")):
+        (answer,) = forgetful.translate(["Zeynep dort."], options, banned_phrases=[[banned]])
+        assert answer[0].text == expected
