@@ -13,7 +13,7 @@ import enum
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol, TypeVar
+from typing import NamedTuple, Protocol, TypeVar, cast
 
 import torch
 from torch import Tensor
@@ -40,6 +40,32 @@ class SearchModel(Protocol[State]):
 
         ``sentences`` are the sentences that stay, or None where all do; rows are grouped by them.
         """
+
+
+class Candidates(NamedTuple):
+    """What may come next in each of N hypotheses: all tokens, or the few that could be chosen.
+
+    Column c is token c, or ``tokens[:, c]`` where that is given.
+    """
+
+    logits: Tensor  # (N, C); -inf where there are too few candidates
+    tokens: Tensor | None  # (N, C)
+    normalizers: Tensor  # (N, 1), the logarithm of the sum of all tokens' exp(logit)
+
+
+class CandidateModel(SearchModel[State], Protocol[State]):
+    """A model that finds the best tokens itself, without writing out a row of all logits.
+
+    The first ``special_tokens`` columns of its candidates are the tokens of those ids, whatever
+    their logits, so that rules that speak of them alone see them where they would be.
+    """
+
+    special_tokens: int
+
+    def candidates(
+        self, previous: Tensor, state: State, width: int
+    ) -> tuple[Candidates, State, Tensor | None]:
+        """As ``step``, with the special tokens and the ``width`` best of the others."""
 
 
 class EarlyStopping(enum.Enum):
@@ -73,6 +99,33 @@ class SearchOptions:
     coverage: CoveragePenalty | None = None
     early_stopping: EarlyStopping = EarlyStopping.NO_BETTER_POSSIBLE
     keep_attention: bool = False
+
+    def concern_only(self, special_tokens: int) -> bool:
+        """Whether the rules speak of eos and other tokens below ``special_tokens`` alone."""
+        concerned = {self.eos}
+        for rule in self.rules:
+            named: frozenset[int] | None = getattr(rule, "concerned", None)  # a SingleTokenRule's
+            if named is None:
+                return False
+            concerned |= named
+        of_any_token = (
+            self.prefixes, self.banned_phrases, self.required_phrases, self.repetition,
+        )  # fmt: skip
+        return max(concerned) < special_tokens and all(one is None for one in of_any_token)
+
+    def score(
+        self, log_prob: float, *, length: int, covered: Tensor | None, sentence: int
+    ) -> float:
+        """What a finished hypothesis is ranked by.
+
+        Args:
+            length: its tokens with eos.
+            covered: (S,), the attention that each source position got; needed for coverage only.
+        """
+        score = log_prob / self.normalization.divisor(length, self.length_penalty)
+        if self.coverage is not None and covered is not None:
+            score += self.coverage.score(covered, sentence)
+        return score
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -115,15 +168,34 @@ def beam_search(
         the second of each, and so on; a sequence that several groups found is there several times.
     """
     beam = _Beam(max_lengths, options)
+    predict = _predictor(model, options)
     while beam.sentences:
-        logits, state, attention = model.step(beam.tokens[:, :, -1].flatten(), state)
-        parents = beam.extend(logits, attention)
+        candidates, state, attention = predict(beam.tokens[:, :, -1].flatten(), state)
+        places = beam.log_probs.size(1)
+        parents = beam.extend(candidates, attention)
         beam.collect_ended()
         left = beam.unfinished(cancelled or (lambda _: False))
-        rows = (left.unsqueeze(1) * (len(logits) // len(parents)) + parents[left]).flatten()
+        rows = (left.unsqueeze(1) * places + parents[left]).flatten()
         state = model.select(state, None if len(left) == len(parents) else left, rows)
         beam.keep(left)
     return [beam.ranked(found) for found in beam.found]
+
+
+def _predictor(
+    model: SearchModel[State], options: SearchOptions
+) -> Callable[[Tensor, State], tuple[Candidates, State, Tensor | None]]:
+    """What gives the next step's candidates: the model itself, where no rule needs every logit."""
+    special_tokens = getattr(model, "special_tokens", 0)  # isinstance of a protocol takes long
+    if options.concern_only(special_tokens):
+        finder = cast(CandidateModel[State], model)
+        return lambda previous, state: finder.candidates(previous, state, options.beam_width)
+
+    def step(previous: Tensor, state: State) -> tuple[Candidates, State, Tensor | None]:
+        logits, state, attention = model.step(previous, state)
+        normalizers = torch.logsumexp(logits, dim=1, keepdim=True)
+        return Candidates(logits, None, normalizers), state, attention
+
+    return step
 
 
 class _Beam:
@@ -160,25 +232,25 @@ class _Beam:
         """Groups of diverse beams that the K places are divided among, one behind the other."""
         return 1 if self.options.diversity is None else self.options.diversity.groups
 
-    def extend(self, logits: Tensor, attention: Tensor | None) -> Tensor:
+    def extend(self, candidates: Candidates, attention: Tensor | None) -> Tensor:
         """Adds a token to every hypothesis, keeping the best K' of each sentence.
 
         The K' best of a sentence are among the K' best of each of its rows, and within a row the
         order of logits is that of probabilities, so the softmax is never written out.
 
         Args:
-            logits: (B * K, V), overwritten.
+            candidates: of B * K hypotheses; logits are overwritten.
             attention: (B * K, S) or None.
         Returns:
             parents (B, K'): which of the K hypotheses each of the K' continues.
         """
         count, places = self.log_probs.shape
-        normalizers = torch.logsumexp(logits, dim=1, keepdim=True)
-        best, candidates = self._continuations(logits, logits.view(count, places, -1))
+        best, columns = self._continuations(candidates.logits, count)
         width = best.size(1)
-        step_log_probs = (best - normalizers).view(count, places, width)
+        step_log_probs = (best - candidates.normalizers).view(count, places, width)
         scores = (self.log_probs.unsqueeze(2) + step_log_probs).flatten(1)
-        choices = candidates.view(count, -1)
+        names = columns if candidates.tokens is None else candidates.tokens.gather(1, columns)
+        choices = names.view(count, -1)
         self.log_probs, chosen = self._choose(scores, choices, width)
         parents = chosen // width
         tokens = choices.gather(1, chosen)
@@ -193,21 +265,22 @@ class _Beam:
             self._remember_attention(attention.view(count, places, -1), parents)
         return parents
 
-    def _continuations(self, logits: Tensor, by_sentence: Tensor) -> tuple[Tensor, Tensor]:
-        """Logits and tokens (B * K, width) that may go on, of logits (B * K, V), viewed (B, K, V).
+    def _continuations(self, logits: Tensor, count: int) -> tuple[Tensor, Tensor]:
+        """Logits and columns (B * K, width) of the best that may go on, of logits (B * K, C).
 
         Those that phrases want are among them, whatever their logits.
         """
+        by_sentence = logits.view(count, -1, logits.size(1))  # (B, K, C)
         wanted = None if self.required is None else self.required.wanted()
         so_far = self.tokens[:, :, 1:]
         if self.options.repetition is not None:
             self.options.repetition.apply(by_sentence, so_far)
         ends = self.rules.forbid(by_sentence, so_far, self.sentences, wanted)
-        best, candidates = logits.topk(min(self.options.beam_width, logits.size(1)), dim=1)
-        self._end_dead_ends(best, candidates, ends.flatten())
+        best, columns = logits.topk(min(self.options.beam_width, logits.size(1)), dim=1)
+        self._end_dead_ends(best, columns, ends.flatten())
         if self.required is None or wanted is None:
-            return best, candidates
-        return self.required.with_wanted(best, candidates, logits, wanted)
+            return best, columns
+        return self.required.with_wanted(best, columns, logits, wanted)
 
     def _choose(self, scores: Tensor, tokens: Tensor, width: int) -> tuple[Tensor, Tensor]:
         """The best of the continuations (B, K * width): their scores and indices (B, K')."""
@@ -236,11 +309,11 @@ class _Beam:
         left = [self.max_lengths[sentence] - self.length - 1 for sentence in self.sentences]
         return self.required.banks(parents, tokens, torch.tensor(left).clamp(min=0))
 
-    def _end_dead_ends(self, best: Tensor, candidates: Tensor, ends: Tensor) -> None:
+    def _end_dead_ends(self, best: Tensor, columns: Tensor, ends: Tensor) -> None:
         """Lets rows that the rules left no token end in eos, with the logits ``ends`` (B * K,)."""
         stuck = best[:, 0].isneginf()
         best[stuck, 0] = ends[stuck]
-        candidates[stuck, 0] = self.options.eos
+        columns[stuck, 0] = self.options.eos
 
     def _remember_attention(self, attention: Tensor, parents: Tensor) -> None:
         """(B, K, S) weights of this step, whole or summed up, as the options need them."""
@@ -268,26 +341,30 @@ class _Beam:
         ended = (self.tokens[:, :, -1] == self.options.eos) & self.log_probs.isfinite()
         if not ended.any():
             return
-        for position, place in ended.nonzero().tolist():
-            self.found[self.sentences[position]].append(self._sequence(position, place))
+        positions, places = ended.nonzero(as_tuple=True)
+        histories = zip(
+            positions.tolist(), places.tolist(), self.tokens[positions, places, 1:-1].tolist(),
+            self.token_log_probs[positions, places].tolist(), strict=True,
+        )  # fmt: skip
+        for position, place, tokens, token_log_probs in histories:
+            attention, coverage = self.attention, self.coverage
+            self.found[self.sentences[position]].append(
+                FoundSequence(
+                    tokens=tuple(tokens),
+                    token_log_probs=tuple(token_log_probs),
+                    log_prob=sum(token_log_probs),
+                    score=self.options.score(
+                        float(self.log_probs[position, place]),
+                        length=self.length,
+                        covered=None if coverage is None else coverage[position, place],
+                        sentence=self.sentences[position],
+                    ),
+                    truncated=self.length > self.max_lengths[self.sentences[position]],
+                    attention=None if attention is None else attention[position, place].clone(),
+                    group=place * self.groups // self.log_probs.size(1),
+                )
+            )
         self.log_probs = self.log_probs.masked_fill(ended, float("-inf"))
-
-    def _sequence(self, position: int, place: int) -> FoundSequence:
-        options = self.options
-        score = float(self.log_probs[position, place])
-        score /= options.normalization.divisor(self.length, options.length_penalty)
-        if options.coverage is not None and self.coverage is not None:
-            sentence = self.sentences[position]
-            score += options.coverage.score(self.coverage[position, place], sentence)
-        return FoundSequence(
-            tokens=tuple(self.tokens[position, place, 1:-1].tolist()),
-            token_log_probs=tuple(self.token_log_probs[position, place].tolist()),
-            log_prob=float(self.token_log_probs[position, place].sum()),
-            score=score,
-            truncated=self.length > self.max_lengths[self.sentences[position]],
-            attention=None if self.attention is None else self.attention[position, place].clone(),
-            group=place * self.groups // self.log_probs.size(1),
-        )
 
     def unfinished(self, cancelled: Callable[[int], bool]) -> Tensor:
         """Positions (B',) of sentences that could still find something better.

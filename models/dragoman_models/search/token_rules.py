@@ -24,11 +24,26 @@ class TokenRule(Protocol):
         """
 
 
+class SingleTokenRule(TokenRule, Protocol):
+    """A rule that looks at no logits but those of a few tokens that it names beforehand.
+
+    Where the search has such rules only, a model may leave the other logits out.
+    """
+
+    @property
+    def concerned(self) -> frozenset[int]:
+        """The tokens that it may forbid."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class BannedTokens:
     """Tokens that no text holds, such as padding."""
 
     banned: tuple[int, ...]
+
+    @property
+    def concerned(self) -> frozenset[int]:
+        return frozenset(self.banned)
 
     def forbid(self, logits: Tensor, tokens: Tensor, sentences: Sequence[int]) -> None:
         logits[:, :, list(self.banned)] = _FORBIDDEN
@@ -40,6 +55,10 @@ class MinimumLengths:
 
     minimums: Sequence[int]
     eos: int
+
+    @property
+    def concerned(self) -> frozenset[int]:
+        return frozenset([self.eos])
 
     def forbid(self, logits: Tensor, tokens: Tensor, sentences: Sequence[int]) -> None:
         short = torch.tensor([tokens.size(2) < self.minimums[one] for one in sentences])
