@@ -95,6 +95,12 @@ class TranslationOptions:
             nothing of the source unread. Default 0.
         early_stopping: when the search ends. Default WHEN_NO_BETTER_IS_POSSIBLE.
         no_repeat_ngram_size: no sequence of that many tokens occurs twice. Default: no such rule.
+        repetition_penalty: divides the probability of tokens that occurred, at least 1. Default 1.
+        banned_phrases: what no translation contains as whole words; at most 64.
+        diverse_groups: groups of the beam that are pushed apart, 2 to ``beam_width``, which it
+            must divide. Default: one beam.
+        diversity_strength: what a token costs for each time that an earlier group chose it, 0 to
+            1,000. Default 0.5, with ``diverse_groups`` only.
         return_tokens: also returns each translation's tokens and their log-probabilities.
         return_alignments: also returns the attention of each translation to its source.
     """
@@ -110,6 +116,10 @@ class TranslationOptions:
     coverage_penalty: float | None = None
     early_stopping: EarlyStopping | None = None
     no_repeat_ngram_size: int | None = None
+    repetition_penalty: float | None = None
+    banned_phrases: Sequence[str] = ()
+    diverse_groups: int | None = None
+    diversity_strength: float | None = None
     return_tokens: bool = False
     return_alignments: bool = False
 

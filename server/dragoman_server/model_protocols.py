@@ -70,6 +70,8 @@ class TranslationModel(Protocol):
         options: "TranslationOptions",
         *,
         prefixes: Sequence[str] | None = None,
+        required_phrases: Sequence[Sequence[str]] | None = None,
+        banned_phrases: Sequence[Sequence[str]] | None = None,
         cancelled: Callable[[int], bool] | None = None,
     ) -> "list[tuple[Hypothesis, ...]]":
         """Hypotheses for each source, best first. `cancelled` is asked at each decoding step."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import grpc
 import numpy as np
@@ -15,6 +15,7 @@ from dragoman.v1 import translation_service_pb2 as pb
 from dragoman_models.bundle import read_bundle, write_bundle
 from dragoman_models.registry import load_model
 from dragoman_models.search.beam_search import EarlyStopping
+from dragoman_models.search.diverse_beams import DiverseBeams
 from dragoman_models.search.length_normalization import LengthNormalization
 from dragoman_models.tokenizer import train_tokenizer
 from dragoman_models.translation.config import NetworkConfig
@@ -103,19 +104,34 @@ async def test_every_control_reaches_the_search(
     version, model = await loaded(repository_folder)
     controls = {
         "min_length": 2, "max_length": 9, "min_length_ratio": 0.5, "max_length_ratio": 1.5,
-        "coverage_penalty": 0.25, "no_repeat_ngram_size": 2, "beam_width": 3, "n_best": 3,
+        "coverage_penalty": 0.25, "no_repeat_ngram_size": 2, "beam_width": 6, "n_best": 4,
+        "repetition_penalty": 1.5,
     }  # fmt: skip
-    options = TranslationOptions(**controls, early_stopping=EarlyStopping.NEVER)  # type: ignore[arg-type]
+    options = TranslationOptions(
+        **controls,  # type: ignore[arg-type]
+        early_stopping=EarlyStopping.NEVER,
+        banned_phrases=("e", "the dog"),
+        diverse_beams=DiverseBeams(groups=2, strength=0.5),
+    )
     texts, prefixes = ["the cat sat", "a dog ran", "a dog"], ["", "a cat", "a dog ran " * 9]
-    expected = model.translate(texts[:2], options, prefixes=prefixes[:2])
+    required, banned = [["mat"], [], []], [[], ["a cat a", "b"], []]
+    expected = model.translate(
+        texts[:2], options, prefixes=prefixes[:2], required_phrases=required[:2],
+        banned_phrases=banned[:2],
+    )  # fmt: skip
     asked = pb.TranslationOptions(
         **controls,  # type: ignore[arg-type]
         early_stopping=decoding_pb2.EARLY_STOPPING_NEVER,
+        banned_phrases=["e", "the dog"],
+        diverse_beams=pb.DiverseBeamOptions(groups=2),
     )
     sources = [
-        pb.TranslationSource(text=text, target_prefix=prefix)
-        for text, prefix in zip(texts, prefixes, strict=True)
-    ]
+        pb.TranslationSource(
+            text=texts[i], target_prefix=prefixes[i], required_phrases=required[i],
+            banned_phrases=banned[i],
+        )
+        for i in range(3)
+    ]  # fmt: skip
     async with server_with(versions=[version]) as server:
         request = pb.TranslateRequest(sources=sources, options=asked)
         *good, bad = (await server.translation.Translate(request)).results
@@ -124,6 +140,36 @@ async def test_every_control_reaches_the_search(
         scores = [one.score for one in result.translation.hypotheses]
         assert scores == pytest.approx([one.score for one in hypotheses], rel=1e-4)
     assert "sources[2].target_prefix: has" in bad.error.message
+
+
+async def test_phrases_that_cannot_be_met_fail_their_source_alone(
+    repository_folder: Path, server_with: ServerFactory
+) -> None:
+    version, _ = await loaded(repository_folder)
+    phrases: list[dict[str, Any]] = [
+        {"required_phrases": ["the cat sat on the mat"]},  # of 3 tokens at most
+        {"required_phrases": ["ok", "a dog"], "banned_phrases": ["dog"]},
+        {"required_phrases": [" "]},
+        {"banned_phrases": ["a", "\u200b"]},
+        {"required_phrases": ["a"] * 17},
+        {"banned_phrases": ["a" * 201]},
+        {},
+    ]
+    sources = [pb.TranslationSource(text="a dog", **one) for one in phrases]
+    async with server_with(versions=[version]) as server:
+        request = pb.TranslateRequest(
+            sources=sources, options=pb.TranslationOptions(max_length=3, beam_width=2)
+        )
+        results = (await server.translation.Translate(request)).results
+    fields = [
+        "sources[0].required_phrases", "sources[1].required_phrases[1]",
+        "sources[2].required_phrases[0]", "sources[3].banned_phrases[1]",
+        "sources[4].required_phrases", "sources[5].banned_phrases[0]",
+    ]  # fmt: skip
+    for result, field in zip(results, fields, strict=False):
+        assert result.error.code == grpc.StatusCode.INVALID_ARGUMENT.value[0]
+        assert result.error.message.startswith(f"{field}: "), result.error.message
+    assert results[-1].translation.hypotheses
 
 
 async def test_targets_are_scored_in_order_with_bad_pairs_in_their_slots(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +24,11 @@ from dragoman_client.cli.json_output import error_values, model_values, print_js
 from dragoman_client.cli.reporting import FAILED, CommandError, described, described_item, report
 from dragoman_client.cli.text_input import opened, read_batches
 from dragoman_client.cli.translation_options import (
+    Banned,
     BeamWidth,
     CoveragePenalty,
+    DiverseGroups,
+    DiversityStrength,
     InputFile,
     LengthPenalty,
     MaxLength,
@@ -35,6 +39,8 @@ from dragoman_client.cli.translation_options import (
     NoRepeatNgramSize,
     Normalization,
     Prefix,
+    RepetitionPenalty,
+    Required,
     Stopping,
     Texts,
 )
@@ -61,7 +67,12 @@ def translate(
     coverage_penalty: CoveragePenalty = None,
     early_stopping: Stopping = None,
     no_repeat_ngram_size: NoRepeatNgramSize = None,
+    repetition_penalty: RepetitionPenalty = None,
+    diverse_groups: DiverseGroups = None,
+    diversity_strength: DiversityStrength = None,
     prefix: Prefix = "",
+    require: Required = None,
+    ban: Banned = None,
     json: Json = False,
     server: Server = DEFAULT_SERVER,
     timeout: Timeout = DEFAULT_SECONDS,
@@ -85,18 +96,31 @@ def translate(
         coverage_penalty=coverage_penalty,
         early_stopping=early_stopping,
         no_repeat_ngram_size=no_repeat_ngram_size,
+        repetition_penalty=repetition_penalty,
+        diverse_groups=diverse_groups,
+        diversity_strength=diversity_strength,
+        banned_phrases=tuple(ban or ()),
     )
+    wanted = _Wanted(prefix=prefix, phrases=tuple(require or ()))
     show = _print_json if json else _print_best if n_best is None else _print_n_best
     failures = 0
     with connect(server, timeout) as client:
         source = _Source(texts=texts, file=file)
-        for translated in _translated(client, source, model_named(model), options, prefix):
+        for translated in _translated(client, source, model_named(model), options, wanted):
             for one in translated:
                 show(one)
                 failures += source.report_error(one)
             sys.stdout.flush()
     if failures:
         raise typer.Exit(FAILED)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Wanted:
+    """What each translation begins with, and contains."""
+
+    prefix: str
+    phrases: tuple[str, ...]
 
 
 class _Source:
@@ -134,13 +158,13 @@ class _Source:
 
 
 def _translated(
-    client: Client, source: _Source, model: Model, options: TranslationOptions, prefix: str
+    client: Client, source: _Source, model: Model, options: TranslationOptions, wanted: _Wanted
 ) -> Iterator[list[TranslatedLine]]:
     for batch in source.batches():
         try:
             yield translate_batch(
-                client, batch, model=model, options=options, target_prefix=prefix,
-                send_blank=bool(source.texts),
+                client, batch, model=model, options=options, target_prefix=wanted.prefix,
+                required_phrases=wanted.phrases, send_blank=bool(source.texts),
             )  # fmt: skip
         except DragomanClientError as error:
             raise CommandError(f"{source.place(batch[0], batch[-1])}{described(error)}") from error

@@ -72,3 +72,36 @@ NoRepeatNgramSize = Annotated[
     int | None, typer.Option(metavar="N", help="No N tokens in a row occur twice.")
 ]
 Prefix = Annotated[str, typer.Option(metavar="TEXT", help="What each translation must begin with.")]
+RepetitionPenalty = Annotated[
+    float | None,
+    typer.Option(
+        metavar="FACTOR", show_default="1",
+        help="Divides the probability of tokens that the translation already holds; at least 1.",
+    ),
+]  # fmt: skip
+Required = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--require", metavar="PHRASE", show_default=False,
+        help="What each translation must contain, as whole words; repeatable.",
+    ),
+]  # fmt: skip
+Banned = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--ban", metavar="PHRASE", show_default=False,
+        help="What no translation may contain, as whole words; repeatable.",
+    ),
+]  # fmt: skip
+DiverseGroups = Annotated[
+    int | None,
+    typer.Option(
+        metavar="G", help="Groups of the beam that are pushed apart; G must divide the beam width."
+    ),
+]
+DiversityStrength = Annotated[
+    float | None,
+    typer.Option(
+        metavar="S", show_default="0.5", help="How hard --diverse-groups are pushed apart, from 0."
+    ),
+]

@@ -137,11 +137,15 @@ class TranslationSource(_message.Message):
     """
     @_builtins.property
     def required_phrases(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Phrases that each hypothesis must contain, at most 16 (Post and Vilar 2018)."""
+        """Phrases that each hypothesis must contain as whole words, at most 16 of at most 200 characters
+        (Post and Vilar 2018); case matters. They go before no_repeat_ngram_size. INVALID_ARGUMENT where a
+        banned phrase stands in one, or where the search finds no hypothesis that holds them all: max_length
+        is too short for them, or other rules forbid them.
+        """
 
     @_builtins.property
     def banned_phrases(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Phrases that no hypothesis may contain, at most 64, beside those of the options."""
+        """Phrases that no hypothesis may contain, at most 64, beside those of the options and as they are."""
 
     def __init__(
         self,
@@ -234,14 +238,17 @@ class TranslationOptions(_message.Message):
     At least 1. Absent means no rule.
     """
     repetition_penalty: _builtins.float
-    """Divides the probability of tokens that the hypothesis already holds by this factor, at least 1.
-    Absent means 1, no penalty.
+    """Divides the probability of tokens that the hypothesis already holds by this factor, 1 to 1,000,000,
+    for search and score; log_prob stays the model's own. Absent means 1, no penalty.
     """
     sentence_splitting: Global___SentenceSplitting.ValueType
     """What happens with a text of several sentences. Default: WHOLE_TEXT."""
     @_builtins.property
     def banned_phrases(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Phrases that no hypothesis may contain, at most 64."""
+        """Phrases that no hypothesis may contain as whole words, at most 64 of at most 200 characters; case
+        matters. How the phrase is divided into tokens does not. Only a target prefix may hold one.
+        INVALID_ARGUMENT where the search finds no hypothesis without them.
+        """
 
     @_builtins.property
     def sampling(self) -> _decoding_pb2.SamplingOptions:
@@ -251,7 +258,9 @@ class TranslationOptions(_message.Message):
 
     @_builtins.property
     def diverse_beams(self) -> Global___DiverseBeamOptions:
-        """Searches in groups that are pushed apart, so that the hypotheses differ."""
+        """Searches in groups that are pushed apart, so that the hypotheses differ. The n_best then hold the
+        best of each group, the second of each, and so on.
+        """
 
     @_builtins.property
     def ensemble_models(self) -> _containers.RepeatedCompositeFieldContainer[_model_pb2.ModelSelector]:
@@ -338,8 +347,8 @@ class DiverseBeamOptions(_message.Message):
     groups: _builtins.int
     """Groups: 2 to beam_width, which it must divide."""
     strength: _builtins.float
-    """What a token costs for each earlier group that chose it at the same step, in log-probability. From
-    0. Absent means 0.5.
+    """What a token costs for each hypothesis of an earlier group that chose it at the same step, in
+    log-probability: Hamming diversity. From 0 to 1,000. Absent means 0.5.
     """
     def __init__(
         self,

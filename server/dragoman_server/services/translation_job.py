@@ -16,7 +16,7 @@ from dragoman_server.services.hypotheses import fill_hypothesis
 if TYPE_CHECKING:
     from dragoman_models.translation.translator import Hypothesis, TranslationOptions
 
-_OF_SOURCE = re.compile(r"(sources|prefixes)\[([0-9]+)\]")
+_OF_SOURCE = re.compile(r"(sources|prefixes)\[([0-9]+)\](?:\.(.+))?")
 _FIELDS = {"sources": "text", "prefixes": "target_prefix"}  # the model's names, and the API's
 _FLOAT_BYTES = 4
 
@@ -110,6 +110,8 @@ class TranslationJob:
                     [source.text for source in sources],
                     self._options,
                     prefixes=[source.target_prefix for source in sources],
+                    required_phrases=[tuple(source.required_phrases) for source in sources],
+                    banned_phrases=[tuple(source.banned_phrases) for source in sources],
                     cancelled=_by_position(cancelled, indices),
                 )
             except InvalidInputError as error:
@@ -125,7 +127,7 @@ class TranslationJob:
             if named is None:
                 raise with_root(error, "options") from error
             index = indices[int(named[2])]
-            self._refuse(index, violation.description, _FIELDS[named[1]])
+            self._refuse(index, violation.description, named[3] or _FIELDS[named[1]])
             self._tokens.pop(index, None)
 
     def _refuse(self, index: int, description: str, field: str = "text") -> None:

@@ -9,12 +9,15 @@ from dragoman_server.error_status import with_root
 
 if TYPE_CHECKING:
     # Torch is heavy, and a server that only embeds words never needs it.
+    from dragoman_models.search.diverse_beams import DiverseBeams
     from dragoman_models.search.length_normalization import LengthNormalization
     from dragoman_models.translation.translator import TranslationOptions
 
+_DEFAULT_STRENGTH = 0.5
 _Number = Literal[
     "beam_width", "n_best", "length_penalty", "max_length", "min_length", "max_length_ratio",
     "min_length_ratio", "coverage_penalty", "no_repeat_ngram_size",
+    "repetition_penalty",
 ]  # fmt: skip
 _NUMBERS: tuple[_Number, ...] = get_args(_Number)
 
@@ -35,12 +38,24 @@ def translation_options(options: pb.TranslationOptions) -> "TranslationOptions":
         **given,
         length_normalization=length_normalization(options.length_normalization),
         early_stopping=stopping[options.early_stopping],
+        banned_phrases=tuple(options.banned_phrases),
+        diverse_beams=_diverse_beams(options),
         return_alignments=options.return_alignments,
     )
     violations = made.violations()
     if violations:
         raise with_root(InvalidInputError(violations), "options")
     return made
+
+
+def _diverse_beams(options: pb.TranslationOptions) -> "DiverseBeams | None":
+    from dragoman_models.search.diverse_beams import DiverseBeams
+
+    if not options.HasField("diverse_beams"):
+        return None
+    asked = options.diverse_beams
+    strength = asked.strength if asked.HasField("strength") else _DEFAULT_STRENGTH
+    return DiverseBeams(groups=asked.groups, strength=strength)
 
 
 def length_normalization(
