@@ -31,11 +31,11 @@ def fields_refused(request: Message) -> list[str]:
     ("request_text", "fields"),
     [
         ({"options": {"repetition_penalty": 0}}, ["options.repetition_penalty"]),
-        ({"options": {"sampling": {}}}, ["options.sampling"]),
         ({"options": {"banned_phrases": ["a", "b"]}}, ["options.banned_phrases"]),
         ({"options": {"early_stopping": 2, "min_length": 0}}, []),
         ({"options": {"early_stopping": 9}}, ["options.early_stopping"]),
-        ({"options": {"sentence_splitting": 2}}, ["options.sentence_splitting"]),
+        ({"options": {"sentence_splitting": 3}}, ["options.sentence_splitting"]),
+        ({"options": {"sentence_splitting": 2, "sampling": {}}}, []),
         (
             {"sources": [{}, {"text": "a", "banned_phrases": ["b"]}, {"required_phrases": ["c"]}]},
             ["sources[1].banned_phrases", "sources[2].required_phrases"],

@@ -12,6 +12,7 @@ from dragoman_server.config import Limits
 from dragoman_server.model_repository import ModelRepository
 from dragoman_server.served_families import TRANSLATION_SERVICE
 from dragoman_server.services.counts import count_violations
+from dragoman_server.services.ensemble_selection import ensemble_model, ensemble_partners
 from dragoman_server.services.model_selection import answered_by, selected
 from dragoman_server.services.target_scoring_job import TargetScoringJob
 from dragoman_server.services.translation_job import TranslationJob, TranslationSettings
@@ -41,7 +42,9 @@ class TranslationService(translation_service_pb2_grpc.TranslationServiceServicer
         job = TranslationJob(settings, request.sources, root="sources[{}]")
         translated = await self._queue.run(job.run)
         return pb.TranslateResponse(
-            model=answered_by(settings.version), results=[one.result for one in translated]
+            model=answered_by(settings.version),
+            results=[one.result for one in translated],
+            ensemble_models=[answered_by(partner) for partner in settings.partners],
         )
 
     async def TranslateStream(
@@ -62,8 +65,12 @@ class TranslationService(translation_service_pb2_grpc.TranslationServiceServicer
         found = [*violations, *length_penalty_violations(request.options, "options.")]
         if found:
             raise InvalidInputError(found)
+        version = selected(self._repository, TRANSLATION_SERVICE, request.model)
+        partners = ensemble_partners(self._repository, request.options)
         return TranslationSettings(
-            version=selected(self._repository, TRANSLATION_SERVICE, request.model),
+            version=version,
+            partners=partners,
+            model=ensemble_model(version, partners),
             asked=request.options,
             options=translation_options(request.options),
             limits=self._limits,

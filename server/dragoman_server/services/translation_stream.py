@@ -37,7 +37,10 @@ async def translate_stream(
     settings = await _opened(requests, settings_of)
     arrived: Arrived = asyncio.Queue(_BATCH_ITEMS)
     reading = asyncio.create_task(_read(requests, arrived))
-    summary = pb.TranslateStreamSummary(model=answered_by(settings.version))
+    summary = pb.TranslateStreamSummary(
+        model=answered_by(settings.version),
+        ensemble_models=[answered_by(partner) for partner in settings.partners],
+    )
     try:
         while batch := await _next_batch(arrived):
             for response in await _answered(batch, settings, queue, summary):
