@@ -26,7 +26,12 @@ from dragoman.v1.language_model_service_pb2 import (
     LanguageModelServiceScoreResponse,
 )
 from dragoman.v1.language_model_service_pb2 import TextScore as TextScoreMessage
-from dragoman.v1.model_service_pb2 import GetModelResponse, ListModelsResponse
+from dragoman.v1.model_service_pb2 import (
+    GetModelResponse,
+    ListModelsResponse,
+    LoadModelResponse,
+    UnloadModelResponse,
+)
 from dragoman.v1.translation_service_pb2 import Alignment as AlignmentMessage
 from dragoman.v1.translation_service_pb2 import Hypothesis as HypothesisMessage
 from dragoman.v1.translation_service_pb2 import (
@@ -153,6 +158,7 @@ def stream_summary(message: TranslateStreamSummary) -> StreamSummary:
         error_count=message.error_count,
         source_token_count=message.source_token_count,
         target_token_count=message.target_token_count,
+        ensemble_models=tuple(_model_version(partner) for partner in message.ensemble_models),
     )
 
 
@@ -253,6 +259,14 @@ def model_card(response: GetModelResponse) -> ModelCard:
     return ModelCard(
         info=_model_info(response.model), card=response.card, labels=tuple(response.labels)
     )
+
+
+def loaded_model(response: LoadModelResponse) -> ModelInfo:
+    return _model_info(response.model)
+
+
+def unloaded_models(response: UnloadModelResponse) -> list[ModelInfo]:
+    return [_model_info(model) for model in response.models]
 
 
 class _Result(Protocol):
@@ -364,6 +378,7 @@ def _model_info(message: model_pb2.ModelInfo) -> ModelInfo:
         state=_member(ModelState, "MODEL_STATE", model_pb2.ModelState, message.state),
         failure_reason=message.failure_reason,
         current=message.current,
+        pinned=message.pinned,
         aliases=tuple(message.aliases),
         services=tuple(message.services),
         default_for=tuple(message.default_for),

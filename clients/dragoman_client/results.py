@@ -187,7 +187,8 @@ class Translation:
 class StreamSummary:
     """What a stream of translations came to, as the server counted it.
 
-    ``target_token_count`` is of the best translation of each text, with its end.
+    ``target_token_count`` is of the best translation of each text, with its end;
+    ``ensemble_models`` are those that were averaged with ``model``.
     """
 
     model: ModelVersion
@@ -195,6 +196,7 @@ class StreamSummary:
     error_count: int
     source_token_count: int
     target_token_count: int
+    ensemble_models: tuple[ModelVersion, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -289,7 +291,10 @@ class ModelInfo:
 
     Attributes:
         current: whether it answers the calls that name no version.
-        failure_reason: why loading failed; empty unless ``state`` is FAILED.
+        pinned: whether no other version may answer those.
+        aliases: other names under which calls may name it.
+        failure_reason: why loading failed; of a READY version, why its folder, which has changed
+            since, was refused. Empty otherwise.
         services: full names of the services that it answers.
         default_for: those for which it answers the calls that name no model.
         size_bytes: of the bundle on disk.
@@ -305,6 +310,7 @@ class ModelInfo:
     state: ModelState
     failure_reason: str
     current: bool
+    pinned: bool
     aliases: tuple[str, ...]
     services: tuple[str, ...]
     default_for: tuple[str, ...]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 from collections.abc import AsyncIterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -26,6 +25,7 @@ from dragoman_models.tokenizer import train_tokenizer
 from dragoman_models.translation.config import NetworkConfig
 from dragoman_models.translation.network import TranslationNetwork
 from dragoman_models.translation.translator import TranslationOptions, Translator
+from dragoman_server.live_models import LiveModels
 from dragoman_server.model_repository import ModelRepository
 from dragoman_server.model_version import ModelState, ModelVersion
 from dragoman_server.repository_scan import find_bundles
@@ -65,8 +65,7 @@ def repository_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 async def loaded(folder: Path) -> tuple[ModelVersion, Translator]:
     """The translator in ``folder`` as the server has it, and as it is without a server."""
     repository = ModelRepository(find_bundles([folder]))
-    with ThreadPoolExecutor(1) as executor:
-        await repository.load_all(executor)
+    await LiveModels(repository).load_all()
     (version,) = repository.versions()
     assert (version.state, version.failure_reason) == (ModelState.READY, "")
     model = load_model(read_bundle(folder / "tiny" / "1"))

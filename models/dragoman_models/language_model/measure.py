@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import itertools
 import json
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -40,10 +39,6 @@ from dragoman_models.language_model.text_vocabulary import (
     vocabulary_file,
 )
 from dragoman_models.vocabulary import VocabularyError
-
-_WINDOWS = (500, 2000, 3800)
-_FLATNESSES = (0.1, 0.2, 0.3, 0.6, 1.0)
-_SHARES = (0.05, 0.1, 0.15, 0.2, 0.25)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -114,16 +109,14 @@ def measure(
     return found
 
 
-def tuned_cache(run: TrainedRun, *, tokens: int = 100_000) -> CacheOptions:
-    """The cache that suits the beginning of the validation text best: every window of Grave et al.
-    2017 with a grid of theta and lambda."""
+def tuned_cache(run: TrainedRun, *, tokens: int = 50_000) -> CacheOptions:
+    """The cache that suits the beginning of the validation text best."""
     valid = encode_corpus(RecipeText(run.recipe).valid_lines(), run.vocabulary)
-    grid = itertools.product(_WINDOWS, _FLATNESSES, _SHARES)
     return tune_cache(
-        run.model.network,
-        replace(valid, tokens=valid.tokens[: tokens + 1]),
-        [CacheOptions(window=w, flatness=f, share=s) for w, f, s in grid],
-    )
+        run.model.network, replace(valid, tokens=valid.tokens[: tokens + 1]),
+        windows=(500, 2000, 3800), flatnesses=(0.1, 0.2, 0.3, 0.6, 1.0),
+        shares=(0.05, 0.1, 0.15, 0.2, 0.25),
+    )  # fmt: skip
 
 
 def as_metrics(figures: TextFigures) -> dict[str, Any]:

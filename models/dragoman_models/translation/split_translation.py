@@ -12,12 +12,13 @@ import numpy.typing as npt
 
 from dragoman_models.errors import FieldViolation, InvalidInputError
 from dragoman_models.translation.sentence_splitting import SplitText, split_sentences
+from dragoman_models.translation.source_task import SourceRequest
 
 if TYPE_CHECKING:
     from dragoman_models.tokenizer import SubwordTokenizer
     from dragoman_models.translation.translator import Hypothesis
 
-_ITEM = re.compile(r"(sources|prefixes)\[([0-9]+)\]")
+_ITEM = re.compile(r"(sources|prefixes)\[([0-9]+)\](.*)")
 
 
 def readable_sentences(text: str, tokenizer: SubwordTokenizer) -> SplitText:
@@ -28,22 +29,11 @@ def readable_sentences(text: str, tokenizer: SubwordTokenizer) -> SplitText:
 
 @dataclass(frozen=True, kw_only=True)
 class SentenceBatch:
-    """The sentences of several texts in one list.
-
-    ``texts`` says which text each sentence is of, ``positions`` which sentence of it.
-    """
+    """The sentences of several texts in one list; ``texts`` says which text each is of."""
 
     splits: tuple[SplitText, ...]
-    sentences: tuple[str, ...]
+    requests: tuple[SourceRequest, ...]
     texts: tuple[int, ...]
-    positions: tuple[int, ...]
-
-    def prefixes(self, prefixes: Sequence[str]) -> list[str]:
-        """Those of the texts, for their first sentences."""
-        return [
-            "" if position else prefixes[text]
-            for text, position in zip(self.texts, self.positions, strict=True)
-        ]
 
     def cancelled(self, asked: Callable[[int], bool] | None) -> Callable[[int], bool] | None:
         """``asked`` of texts, as it is asked of sentences."""
@@ -54,7 +44,7 @@ class SentenceBatch:
         violations = []
         for one in error.violations:
             if match := _ITEM.fullmatch(one.field):
-                field = f"{match[1]}[{self.texts[int(match[2])]}]"
+                field = f"{match[1]}[{self.texts[int(match[2])]}]{match[3]}"
                 violations.append(FieldViolation(field=field, description=one.description))
             else:
                 violations.append(one)
@@ -76,9 +66,20 @@ class SentenceBatch:
         return found
 
 
-def sentence_batch(sources: Sequence[str], tokenizer: SubwordTokenizer) -> SentenceBatch:
-    """Divides texts. Raises `InvalidInputError` for those without anything to read."""
-    splits = tuple(readable_sentences(source, tokenizer) for source in sources)
+def sentence_batch(requests: Sequence[SourceRequest], tokenizer: SubwordTokenizer) -> SentenceBatch:
+    """Divides texts, but not those with required phrases: none says which sentence holds them.
+
+    A prefix is that of the first sentence; banned phrases hold for each.
+
+    Raises:
+        InvalidInputError: a text has nothing to read.
+    """
+    splits = [
+        SplitText(sentences=(one.text,), spacing=("", ""))
+        if one.required_phrases
+        else readable_sentences(one.text, tokenizer)
+        for one in requests
+    ]
     blank = [
         FieldViolation(field=f"sources[{i}]", description="is blank; give some text")
         for i, split in enumerate(splits)
@@ -87,10 +88,13 @@ def sentence_batch(sources: Sequence[str], tokenizer: SubwordTokenizer) -> Sente
     if blank:
         raise InvalidInputError(blank)
     return SentenceBatch(
-        splits=splits,
-        sentences=tuple(sentence for split in splits for sentence in split.sentences),
+        splits=tuple(splits),
+        requests=tuple(
+            replace(one, text=sentence, position=k, prefix="" if k else one.prefix)
+            for one, split in zip(requests, splits, strict=True)
+            for k, sentence in enumerate(split.sentences)
+        ),
         texts=tuple(i for i, split in enumerate(splits) for _ in split.sentences),
-        positions=tuple(k for split in splits for k in range(len(split.sentences))),
     )
 
 

@@ -89,7 +89,8 @@ class TranslationJob:
         elif len(source.target_prefix) > most:
             self._refuse(index, long.format(len(source.target_prefix), most), "target_prefix")
         else:
-            split = self._options.split_sentences
+            # Which sentence required phrases belong to cannot be told, so such a text stays whole.
+            split = self._options.split_sentences and not source.required_phrases
             tokens = self._model.source_tokens(source.text, split_sentences=split)
             if len(tokens) <= 1:
                 self._refuse(index, "holds no characters that can be read; give some text")

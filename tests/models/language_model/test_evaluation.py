@@ -1,5 +1,6 @@
 """Perplexity over carried state, the cache and dynamic evaluation, against plain definitions."""
 
+import itertools
 import math
 from collections.abc import Sequence
 
@@ -92,13 +93,14 @@ def test_cache_equals_its_definition(network: LanguageModelNetwork, text: Encode
 def test_tuning_chooses_the_cache_with_the_best_figures(
     network: LanguageModelNetwork, text: EncodedText
 ) -> None:
+    windows, flatnesses, shares = (5, 40), (0.1, 0.4), (0.05, 0.3, 0.9)
     candidates = [
-        CacheOptions(window=window, flatness=0.4, share=share)
-        for window in (5, 40)
-        for share in (0.05, 0.3, 0.9)
+        CacheOptions(window=window, flatness=flatness, share=share)
+        for window, flatness, share in itertools.product(windows, flatnesses, shares)
     ]
     best = min(candidates, key=lambda one: evaluate_with_cache(network, text, one).nats)
-    assert tune_cache(network, text, candidates) == best
+    found = tune_cache(network, text, windows=windows, flatnesses=flatnesses, shares=shares)
+    assert found == best
 
 
 def test_dynamic_evaluation_that_does_not_learn_is_plain_evaluation(

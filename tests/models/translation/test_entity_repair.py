@@ -15,6 +15,7 @@ from dragoman_models.translation.entity_repair import (
     learn_stand_ins,
     stand_ins_of,
 )
+from dragoman_models.translation.source_task import SourceTask
 from dragoman_models.translation.translator import Hypothesis, TranslationOptions, Translator
 
 STAND_INS = StandIns(names=("Tom", "Mary"), places=("Tokyo", "Kyoto"))
@@ -102,15 +103,13 @@ class Forgetful(Translator):
 
     def _searched(
         self,
-        encoded: Sequence[list[int]],
-        begun: Sequence[list[int]],
+        tasks: Sequence[SourceTask],
         options: TranslationOptions,
-        positions: Sequence[int],
         cancelled: Callable[[int], bool] | None,
     ) -> list[tuple[Hypothesis, ...]]:
-        self.searches += len(encoded)
-        real = super()._searched(encoded, begun, options, positions, cancelled)
-        sources = [self.tokenizer.decode(ids) for ids in encoded]
+        self.searches += len(tasks)
+        real = super()._searched(tasks, options, cancelled)
+        sources = [self.tokenizer.decode(task.tokens) for task in tasks]
         written = self.score_targets([(s, s.replace("Zeynep", "Zey")) for s in sources])
         return [(one,) if answer else () for answer, one in zip(real, written, strict=True)]
 
