@@ -258,9 +258,9 @@ class TranslationOptions(_message.Message):
 
     @_builtins.property
     def sampling(self) -> _decoding_pb2.SamplingOptions:
-        """Draws n_best translations at random instead of searching; beam_width, early_stopping and
-        diverse_beams beside it are INVALID_ARGUMENT. Lengths, prefixes and other rules hold for samples
-        too. Each text is decoded by itself, so that its samples depend on nothing but the text, the
+        """Draws n_best translations at random instead of searching; beam_width, early_stopping,
+        diverse_beams, repetition_penalty and phrases beside it are INVALID_ARGUMENT. Lengths, prefixes
+        and no_repeat_ngram_size hold for samples too. Each text is decoded by itself, so that its samples depend on nothing but the text, the
         options and the seed. Names and numbers that a sample lost are not brought back.
         """
 
