@@ -8,6 +8,10 @@ from __future__ import annotations
 import enum
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from dragoman_client.requests import Model
 
 # The value of each member, in capitals, is what the API's enum calls it.
 
@@ -61,6 +65,15 @@ class EarlyStopping(enum.Enum):
     """At the maximum length only."""
 
 
+class SentenceSplitting(enum.Enum):
+    """What happens with a text of several sentences."""
+
+    WHOLE_TEXT = "whole_text"
+    """It is translated as one sentence."""
+    AT_SENTENCE_ENDS = "at_sentence_ends"
+    """It is translated sentence by sentence, and joined with its own spacing."""
+
+
 class TranslationMetric(enum.Enum):
     """A measure of translation quality, as sacreBLEU computes it for a corpus."""
 
@@ -76,6 +89,28 @@ class BleuTokenizer(enum.Enum):
     INTL = "intl"
     CHAR = "char"
     NONE = "none"
+
+
+@dataclass(frozen=True, kw_only=True)
+class SamplingOptions:
+    """From what tokens are drawn; the filters apply in this order.
+
+    Attributes:
+        temperature: divides the logits, 0 (the most probable token) to 100. Default 1.
+        top_k: draws among this many most probable tokens.
+        top_p: draws among the fewest that together have this probability. Default 1, no limit.
+        min_p: draws among those at least this many times as probable as the best. Default 0.
+        typical_p: draws among the most typical that together have this probability. Default 1.
+        seed: the same seed draws the same, whatever else the server does. Default: the server
+            draws one, and tells it.
+    """
+
+    temperature: float | None = None
+    top_k: int | None = None
+    top_p: float | None = None
+    min_p: float | None = None
+    typical_p: float | None = None
+    seed: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,6 +138,10 @@ class TranslationOptions:
             1,000. Default 0.5, with ``diverse_groups`` only.
         return_tokens: also returns each translation's tokens and their log-probabilities.
         return_alignments: also returns the attention of each translation to its source.
+        sampling: draws ``n_best`` translations, 1 to 64, instead of searching. Default: a search.
+        ensemble_models: other models whose probabilities are averaged with the first's, at most 7,
+            of the same languages and vocabulary.
+        sentence_splitting: what happens with a text of several sentences. Default WHOLE_TEXT.
     """
 
     beam_width: int | None = None
@@ -122,6 +161,9 @@ class TranslationOptions:
     diversity_strength: float | None = None
     return_tokens: bool = False
     return_alignments: bool = False
+    sampling: SamplingOptions | None = None
+    ensemble_models: Sequence[Model] = ()
+    sentence_splitting: SentenceSplitting | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -54,12 +54,14 @@ from dragoman.v1.translation_service_pb2 import (
     TranslationPair,
     TranslationSource,
 )
+from dragoman.v1.translation_service_pb2 import SentenceSplitting as SentenceSplittingMessage
 from dragoman.v1.translation_service_pb2 import TranslationOptions as TranslationOptionsMessage
 from dragoman_client.errors import InvalidRequestError
 from dragoman_client.options import (
     AnalogyMethod,
     GenerationOptions,
     LengthNormalization,
+    SamplingOptions,
     ScoringOptions,
     SearchOptions,
     TranslationOptions,
@@ -362,11 +364,11 @@ def unload_model_request(model: Model) -> UnloadModelRequest:
     return UnloadModelRequest(model=_selector(model))
 
 
-def _selector(model: Model) -> ModelSelector:
+def _selector(model: Model, path: str = "model") -> ModelSelector:
     if isinstance(model, str):
-        return ModelSelector(name=_text(model, "model.name"))
-    selector = ModelSelector(name=_text(model.name, "model.name"))
-    _set(selector, "version", model.version, "model.version")
+        return ModelSelector(name=_text(model, f"{path}.name"))
+    selector = ModelSelector(name=_text(model.name, f"{path}.name"))
+    _set(selector, "version", model.version, f"{path}.version")
     return selector
 
 
@@ -391,6 +393,16 @@ def _translation_options(options: TranslationOptions | None) -> TranslationOptio
     )
     for name in _TRANSLATION_NUMBERS:
         _set(message, name, getattr(options, name), f"options.{name}")
+    if options.sampling is not None:
+        message.sampling.SetInParent()
+        _set_sampling(message.sampling, options.sampling)
+    for i, model in enumerate(options.ensemble_models):
+        path = f"options.ensemble_models[{i}]"
+        message.ensemble_models.append(_selector(model, path))
+    if options.sentence_splitting is not None:
+        message.sentence_splitting = _number(
+            SentenceSplittingMessage, "SENTENCE_SPLITTING", options.sentence_splitting
+        )
     if options.early_stopping is not None:
         message.early_stopping = _number(
             decoding_pb2.EarlyStopping, "EARLY_STOPPING", options.early_stopping
@@ -419,11 +431,8 @@ def _generation_options(options: GenerationOptions) -> GenerationOptionsMessage:
     ):  # fmt: skip
         _set(message, name, getattr(options, name), f"options.{name}")
     _check_strategy(options)
-    for name in _SAMPLING:
-        value = getattr(options, name)
-        if value is not None:
-            most = 64 if name == "seed" else 32
-            _set(message.sampling, name, value, f"options.sampling.{name}", bits=most)
+    if any(getattr(options, name) is not None for name in _SAMPLING):
+        _set_sampling(message.sampling, options)
     for name in _BEAM_SEARCH:
         value = getattr(options, name)
         if value is not None:
@@ -433,6 +442,14 @@ def _generation_options(options: GenerationOptions) -> GenerationOptionsMessage:
             decoding_pb2.LengthNormalization, "LENGTH_NORMALIZATION", options.length_normalization
         )
     return message
+
+
+def _set_sampling(
+    message: decoding_pb2.SamplingOptions, options: SamplingOptions | GenerationOptions
+) -> None:
+    for name in _SAMPLING:
+        bits = 64 if name == "seed" else 32
+        _set(message, name, getattr(options, name), f"options.sampling.{name}", bits=bits)
 
 
 def _check_strategy(options: GenerationOptions) -> None:

@@ -10,7 +10,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dragoman.v1 import decoding_pb2, embedding_service_pb2, evaluation_service_pb2, model_pb2
+from dragoman.v1 import (
+    decoding_pb2,
+    embedding_service_pb2,
+    evaluation_service_pb2,
+    model_pb2,
+    translation_service_pb2,
+)
 from dragoman.v1.translation_service_pb2 import TranslateRequest
 from dragoman.v1.translation_service_pb2 import TranslationOptions as TranslationOptionsMessage
 from dragoman_client import (
@@ -21,8 +27,10 @@ from dragoman_client import (
     LengthNormalization,
     ModelState,
     ModelVersion,
+    SamplingOptions,
     ScoringOptions,
     SearchOptions,
+    SentenceSplitting,
     TranslationMetric,
     TranslationOptions,
     WordLookup,
@@ -81,6 +89,36 @@ def test_every_number_of_the_translation_options_is_sent() -> None:
     options = requests.translate_request(["a"], model="", options=chosen).options
     assert {name: getattr(options, name) for name in numbers} == numbers
     assert options.early_stopping == decoding_pb2.EARLY_STOPPING_NEVER
+
+
+def test_sampling_ensembles_and_splitting_are_sent() -> None:
+    chosen = TranslationOptions(
+        sampling=SamplingOptions(temperature=0.0, top_k=4, top_p=0.5, seed=2**64 - 1),
+        ensemble_models=("other", ModelVersion(name="third", version=3)),
+        sentence_splitting=SentenceSplitting.AT_SENTENCE_ENDS,
+    )
+    options = requests.translate_request(["a"], model="", options=chosen).options
+    assert options.sampling == decoding_pb2.SamplingOptions(
+        temperature=0.0, top_k=4, top_p=0.5, seed=2**64 - 1
+    )
+    first, second = options.ensemble_models
+    assert (first.name, first.HasField("version")) == ("other", False)
+    assert (second.name, second.version) == ("third", 3)
+    assert options.sentence_splitting == (
+        translation_service_pb2.SENTENCE_SPLITTING_AT_SENTENCE_ENDS
+    )
+    plain = TranslationOptions(sampling=SamplingOptions())
+    options = requests.translate_request(["a"], model="", options=plain).options
+    assert options.HasField("sampling")
+    for wrong, path in (
+        (TranslationOptions(sampling=SamplingOptions(seed=-1)), r"options\.sampling\.seed: is -1"),
+        (
+            TranslationOptions(ensemble_models=("a", "\ud800")),
+            r"options\.ensemble_models\[1\]\.name",
+        ),
+    ):
+        with pytest.raises(InvalidRequestError, match=path):
+            requests.translate_request(["a"], model="", options=wrong)
 
 
 def test_one_prefix_holds_for_all_texts_and_many_for_one_each() -> None:

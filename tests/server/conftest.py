@@ -54,7 +54,7 @@ class FakeTranslator:
         self.may_go_on.set()
         self.failure: Exception | None = None
 
-    def source_tokens(self, text: str) -> tuple[str, ...]:
+    def source_tokens(self, text: str, *, split_sentences: bool = False) -> tuple[str, ...]:
         return (*"".join(c for c in text if c.isprintable()).split(), "</s>")
 
     def translate(

@@ -6,6 +6,7 @@ from dragoman.v1 import decoding_pb2
 from dragoman.v1 import translation_service_pb2 as pb
 from dragoman_models.errors import FieldViolation, InvalidInputError
 from dragoman_server.error_status import with_root
+from dragoman_server.services.translation_sampling import check_sampling, sampling_options
 
 if TYPE_CHECKING:
     # Torch is heavy, and a server that only embeds words never needs it.
@@ -33,6 +34,7 @@ def translation_options(options: pb.TranslationOptions) -> "TranslationOptions":
         decoding_pb2.EARLY_STOPPING_WHEN_BEAM_IS_FINISHED: EarlyStopping.BEAM_FINISHED,
         decoding_pb2.EARLY_STOPPING_NEVER: EarlyStopping.NEVER,
     }
+    check_sampling(options)
     given = {name: getattr(options, name) for name in _NUMBERS if options.HasField(name)}
     made = TranslationOptions(
         **given,
@@ -41,6 +43,8 @@ def translation_options(options: pb.TranslationOptions) -> "TranslationOptions":
         banned_phrases=tuple(options.banned_phrases),
         diverse_beams=_diverse_beams(options),
         return_alignments=options.return_alignments,
+        split_sentences=options.sentence_splitting == pb.SENTENCE_SPLITTING_AT_SENTENCE_ENDS,
+        **sampling_options(options),
     )
     violations = made.violations()
     if violations:
