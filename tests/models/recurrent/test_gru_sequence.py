@@ -70,7 +70,7 @@ def test_gradient_with_a_mask_and_normalized(dropped: bool, normalized: bool) ->
     mask, gain = options(directions=2, batch=2, size=3)
     chosen = mask if dropped else None, gain.requires_grad_() if normalized else None
     everything: tuple[Tensor | None, ...] = (*case, *chosen)
-    assert torch.autograd.gradcheck(run, everything)
+    assert torch.autograd.gradcheck(run, everything)  # type: ignore[arg-type]
 
 
 def test_states_are_those_of_the_equations() -> None:
