@@ -69,6 +69,23 @@ class SubwordTokenizer:
                 spans[i] = spans[i + 1]
         return [(id_, begin, end) for id_, (begin, end) in zip(ids, spans, strict=True)]
 
+    def decode_with_offsets(self, ids: Sequence[int]) -> tuple[str, list[tuple[int, int]]]:
+        """The text of ``decode`` and the span of each piece in it, in code points.
+
+        Pad, bos and eos have empty spans; all bytes of one character have the span of it.
+        """
+        mapping = self._processor.decode(list(ids), return_type="offset_mapping")
+        spans = list(mapping["offsets"])
+        for i in reversed(range(len(spans) - 1)):
+            begin, end = spans[i]
+            if begin == end == spans[i + 1][0] and self._processor.is_byte(ids[i]):
+                spans[i] = spans[i + 1]
+        return mapping["text"], spans
+
+    def ids(self, pieces: Sequence[str]) -> list[int]:
+        """What ``pieces`` turned into text; unk for what the vocabulary lacks."""
+        return [self._processor.piece_to_id(piece) for piece in pieces]
+
     def piece_bytes(self, id_: int) -> bytes:
         """The UTF-8 that a piece adds to a text: one byte of a character for a byte piece, b""
         for pad, unk, bos and eos. A leading blank is a blank."""

@@ -5,8 +5,8 @@ Flags win over the environment, the environment over the file, the file over the
     settings = load_settings(Path("dragoman.toml"), address="127.0.0.1:0", log_level="debug")
 
 A flag that is None was not given. The file is TOML, with the names of `ServerSettings` as keys and
-`default_models` and `limits` as tables; a relative folder in it is relative to the file. In the
-environment the names are in capitals behind DRAGOMAN_, with two underscores for a table:
+`default_models`, `models` and `limits` as tables; a relative folder in it is relative to the file.
+In the environment the names are in capitals behind DRAGOMAN_, with two underscores for a table:
 DRAGOMAN_ADDRESS, DRAGOMAN_LIMITS__SOURCES, DRAGOMAN_MODEL_REPOSITORIES (several folders are
 separated as in PATH). Anything unknown or wrong is a `ConfigError` that names the key.
 """
@@ -83,6 +83,28 @@ class Limits(BaseModel):
     )
 
 
+class ModelSettings(BaseModel):
+    """How models come, go and are named. Aliases and pins: see docs/models-live.md."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    watch_seconds: Seconds = Field(
+        default=2.0, description="between two looks at the repositories; 0: they are not watched"
+    )
+    largest_bundle_bytes: Annotated[int, Field(ge=1, le=2**50)] = Field(
+        default=4 * 1024**3, description="a bundle of more is refused without being read"
+    )
+    load_timeout_seconds: Annotated[Seconds, Field(gt=0)] = Field(
+        default=300.0, description="for reading, verifying and warming up one bundle"
+    )
+    aliases: dict[str, str] = Field(
+        default_factory=dict, description="other names: NAME or NAME/VERSION by alias"
+    )
+    pinned: dict[str, Annotated[int, Field(ge=1, le=999_999_999)]] = Field(
+        default_factory=dict, description="the version that answers where none is named, by model"
+    )
+
+
 class ServerSettings(BaseSettings):
     """All settings of the server."""
 
@@ -107,6 +129,7 @@ class ServerSettings(BaseSettings):
     translation_shortlist: bool = Field(
         default=False, description="whether translators use the shortlists of their bundles"
     )
+    models: ModelSettings = ModelSettings()
     limits: Limits = Limits()
     worker_threads: Annotated[int, Field(ge=1, le=256)] = Field(
         default=2, description="calls that models work on at the same time"
@@ -227,6 +250,10 @@ def _describe(error: ValidationError, config_file: Path | None) -> Iterator[str]
 
 
 def _known_keys(location: tuple[int | str, ...]) -> str:
-    tables: dict[str, type[BaseModel]] = {"limits": Limits, "default_models": DefaultModels}
+    tables: dict[str, type[BaseModel]] = {
+        "limits": Limits,
+        "default_models": DefaultModels,
+        "models": ModelSettings,
+    }
     table = tables.get(str(location[0]), ServerSettings) if len(location) > 1 else ServerSettings
     return f"the settings here are {', '.join(table.model_fields)}"

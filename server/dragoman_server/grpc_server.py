@@ -22,6 +22,7 @@ from dragoman_server.interceptors.admission import AdmissionInterceptor
 from dragoman_server.interceptors.error_mapping import ErrorMappingInterceptor
 from dragoman_server.interceptors.request_checking import RequestCheckingInterceptor
 from dragoman_server.interceptors.request_id import RequestIdInterceptor
+from dragoman_server.live_models import LiveModels
 from dragoman_server.model_repository import ModelRepository
 from dragoman_server.reflection import add_reflection
 from dragoman_server.scoring_process import ScoringProcess
@@ -64,8 +65,13 @@ class ServerParts:
     evaluation: EvaluationService
 
 
-def build_server(settings: ServerSettings, repository: ModelRepository) -> ServerParts:
-    """The server with all its services, not yet listening. Call it in the event loop."""
+def build_server(
+    settings: ServerSettings, repository: ModelRepository, live: LiveModels | None = None
+) -> ServerParts:
+    """The server with all its services, not yet listening. Call it in the event loop.
+
+    Without `live`, the repository gets nothing more than it has.
+    """
     admission = AdmissionInterceptor(settings.max_deadline_seconds)
     server = grpc.aio.server(
         interceptors=(
@@ -98,7 +104,9 @@ def build_server(settings: ServerSettings, repository: ModelRepository) -> Serve
         scoring_process, scoring, limits, repository=repository, models=models
     )
     evaluation_service_pb2_grpc.add_EvaluationServiceServicer_to_server(evaluation, server)
-    model_service_pb2_grpc.add_ModelServiceServicer_to_server(ModelService(repository), server)
+    model_service_pb2_grpc.add_ModelServiceServicer_to_server(
+        ModelService(repository, live or LiveModels(repository)), server
+    )
     _add_unserved_services(server)
     health = _add_own_services_of_grpc(server)
     return ServerParts(

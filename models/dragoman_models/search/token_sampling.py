@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from dragoman_models.language_model.generation_options import SamplingOptions
+from dragoman_models.search.sampling_options import SamplingOptions
 
 _MINUS_INFINITY = float("-inf")
 _FRONT = 256  # so many of the largest are looked at first

@@ -10,8 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import chi2
 
-from dragoman_models.language_model.generation_options import GenerationOptions, SamplingOptions
-from dragoman_models.language_model.sampling import draw, filtered_probabilities
+from dragoman_models.language_model.generation_options import GenerationOptions
+from dragoman_models.search.sampling_options import SamplingOptions
+from dragoman_models.search.token_sampling import draw, filtered_probabilities
 
 V = 12
 OPTIONS = st.builds(
