@@ -24,3 +24,13 @@ def keep_freed_memory() -> None:
         (_M_MMAP_MAX, 0), (_M_TRIM_THRESHOLD, _MOST), (_M_TOP_PAD, _TOP_PAD),
     ):  # fmt: skip
         mallopt(ctypes.c_int(parameter), ctypes.c_int(value))
+
+
+def return_freed_memory() -> None:
+    """Gives freed memory back to the system, after work that needed much for a moment.
+
+    Does nothing where the C library knows no ``malloc_trim``.
+    """
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+    if trim is not None:
+        trim(0)
