@@ -1,6 +1,7 @@
 """The life of a server process: listen, load, serve, drain, end."""
 
 import asyncio
+import gc
 import logging
 import signal
 import sys
@@ -80,6 +81,10 @@ async def _load(
     ready = [one for one in repository.versions() if one.state is ModelState.READY]
     if ready:
         await parts.health.set_serving([OVERALL])
+    # Models stay: the collector of reference cycles need not look through them again and again,
+    # with every call waiting.
+    gc.collect()
+    gc.freeze()
     failed = len(repository.versions()) - len(ready)
     _say(f"ready: {len(ready)} models" + (f", {failed} refused" if failed else ""))
 
