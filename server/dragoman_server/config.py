@@ -5,7 +5,8 @@ Flags win over the environment, the environment over the file, the file over the
     settings = load_settings(Path("dragoman.toml"), address="127.0.0.1:0", log_level="debug")
 
 A flag that is None was not given. The file is TOML, with the names of `ServerSettings` as keys and
-`default_models`, `models` and `limits` as tables; a relative folder in it is relative to the file.
+`default_models`, `models`, `workers` and `limits` as tables; a relative folder in it is relative to
+the file.
 In the environment the names are in capitals behind DRAGOMAN_, with two underscores for a table:
 DRAGOMAN_ADDRESS, DRAGOMAN_LIMITS__SOURCES, DRAGOMAN_MODEL_REPOSITORIES (several folders are
 separated as in PATH). Anything unknown or wrong is a `ConfigError` that names the key.
@@ -104,6 +105,25 @@ class ModelSettings(BaseModel):
     )
 
 
+Workers = Literal["auto"] | Annotated[int, Field(ge=0, le=256)]
+
+
+class WorkerSettings(BaseModel):
+    """Processes for the models of a family; "auto" is one for each core, 0 the server's own."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    translation: Workers = Field(default="auto", description="for translators")
+    language_model: Workers = Field(default="auto", description="for language models")
+
+    def counts(self) -> dict[str, int]:
+        """Processes by family."""
+        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+        return {
+            family: (cores or 1) if setting == "auto" else int(setting) for family, setting in self
+        }
+
+
 class ServerSettings(BaseSettings):
     """All settings of the server."""
 
@@ -123,6 +143,7 @@ class ServerSettings(BaseSettings):
     )
     default_models: DefaultModels = DefaultModels()
     models: ModelSettings = ModelSettings()
+    workers: WorkerSettings = WorkerSettings()
     limits: Limits = Limits()
     worker_threads: Annotated[int, Field(ge=1, le=256)] = Field(
         default=2, description="calls that models work on at the same time"
@@ -247,6 +268,7 @@ def _known_keys(location: tuple[int | str, ...]) -> str:
         "limits": Limits,
         "default_models": DefaultModels,
         "models": ModelSettings,
+        "workers": WorkerSettings,
     }
     table = tables.get(str(location[0]), ServerSettings) if len(location) > 1 else ServerSettings
     return f"the settings here are {', '.join(table.model_fields)}"

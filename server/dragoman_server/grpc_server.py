@@ -85,7 +85,7 @@ def build_server(
     )
     models = WorkQueue(
         "model calls",
-        worker_threads=settings.worker_threads,
+        worker_threads=max(settings.worker_threads, *settings.workers.counts().values()),
         max_queued=settings.max_queued_calls,
     )
     scoring = WorkQueue("scoring", worker_threads=1, max_queued=settings.max_queued_calls)

@@ -22,3 +22,9 @@ class NetworkConfig(BaseModel):
     tie_source_embedding: bool = Field(
         default=True, description="source embedding = target embedding = output weights"
     )
+
+    def fewest_weights(self) -> int:
+        """A network of this shape has at least so many: a gate of each layer, and the embedding."""
+        rows, encoder, decoder = self.embedding_size, self.encoder_size, self.decoder_size
+        encoder_weights = (rows + self.encoder_layers * encoder) * encoder
+        return self.vocabulary_size * rows + encoder_weights + (rows + encoder + decoder) * decoder
