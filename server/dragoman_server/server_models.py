@@ -1,8 +1,11 @@
 """The models of a server as its settings describe them, with nothing loaded yet."""
 
+import functools
 import logging
 from dataclasses import dataclass
 
+from dragoman_models.registry import load_model
+from dragoman_models.translation.family import TranslationFamily
 from dragoman_server.bundle_loading import BundleLoader
 from dragoman_server.config import ServerSettings
 from dragoman_server.live_models import LiveModels
@@ -51,7 +54,14 @@ def open_models(settings: ServerSettings) -> ServerModels:
         },
         names=ModelNames(models.aliases, models.pinned),
     )
-    placed = PlacedModels(settings.workers.counts(), threads=settings.threads_per_call)
+    translation = TranslationFamily(
+        arithmetic=settings.translation_arithmetic, use_shortlist=settings.translation_shortlist
+    )
+    placed = PlacedModels(
+        settings.workers.counts(),
+        threads=settings.threads_per_call,
+        load=functools.partial(load_model, translation=translation),
+    )
     loader = BundleLoader(
         load=placed.load,
         largest_bytes=models.largest_bundle_bytes,

@@ -4,10 +4,11 @@ Each message but `Cancel` is answered by one `Reply`, in order.
 """
 
 import enum
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from dragoman_models.bundle import Bundle
 from dragoman_server.workers.shared_bundle import SharedBundle
 
 
@@ -21,10 +22,11 @@ class Cancelling(enum.Enum):
 
 @dataclass(frozen=True, kw_only=True)
 class Load:
-    """Load a model, and warm it up. The descriptor of its weights follows."""
+    """Load a model by `load`, and warm it up. The descriptor of its weights follows."""
 
     model: int
     bundle: SharedBundle
+    load: Callable[[Bundle], object]  # that which the server itself would call
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -105,11 +105,10 @@ class WorkerMain:
 
     def _load(self, request: Load) -> None:
         from dragoman_models.allocation import give_back_freed_memory
-        from dragoman_models.registry import load_model
         from dragoman_server.served_families import SERVED_FAMILIES
 
         try:
-            model = load_model(request.bundle)
+            model = request.load(request.bundle)
         finally:
             os.close(request.bundle.descriptor)  # what is mapped stays mapped
         for family in SERVED_FAMILIES:

@@ -5,12 +5,14 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from dragoman_models.bundle import Bundle
 from dragoman_models.errors import BundleError, DragomanError, OverloadedError, WorkCancelledError
+from dragoman_models.registry import load_model
 from dragoman_server.workers.messages import Load, Request, Unload
 from dragoman_server.workers.shared_bundle import SharedBundle
 from dragoman_server.workers.worker_process import Wanted, WorkerLostError, WorkerProcess
@@ -45,9 +47,15 @@ class _Placed:
 class WorkerPool:
     """Safe to use from any thread. Processes start with the first model that is added."""
 
-    def __init__(self, size: int, *, threads: int = 1) -> None:
-        """Args: threads: that the arithmetic of one process uses."""
+    def __init__(
+        self, size: int, *, threads: int = 1, load: Callable[[Bundle], object] = load_model
+    ) -> None:
+        """Args:
+        threads: that the arithmetic of one process uses.
+        load: what processes load a bundle by.
+        """
         self._threads = threads
+        self._load_bundle = load
         self._slots = [Slot(number) for number in range(size)]
         self._models: dict[int, _Placed] = {}
         self._numbers = itertools.count(1)
@@ -212,7 +220,7 @@ class WorkerPool:
     def _load(self, slot: Slot, number: int, bundle: SharedBundle) -> None:
         with self._taken([slot], None, patience=_START_SECONDS) as process:
             if number not in slot.loaded:
-                process.request(Load(model=number, bundle=bundle))
+                process.request(Load(model=number, bundle=bundle, load=self._load_bundle))
                 slot.loaded.add(number)
 
     def _unload_soon(self, number: int, bundle: SharedBundle, slots: int) -> None:
@@ -284,7 +292,7 @@ class WorkerPool:
                 bundle = self._models[missing[0]].bundle
                 bundle = replace(bundle, descriptor=os.dup(bundle.descriptor))
             try:  # it may be removed meanwhile; the descriptor is our own
-                process.request(Load(model=missing[0], bundle=bundle))
+                process.request(Load(model=missing[0], bundle=bundle, load=self._load_bundle))
             finally:
                 os.close(bundle.descriptor)
             loaded.add(missing[0])
