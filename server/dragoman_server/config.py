@@ -5,9 +5,9 @@ Flags win over the environment, the environment over the file, the file over the
     settings = load_settings(Path("dragoman.toml"), address="127.0.0.1:0", log_level="debug")
 
 A flag that is None was not given. The file is TOML, with the names of `ServerSettings` as keys and
-`default_models`, `models`, `limits`, `batching` and `quotas` as tables; a relative folder in it is
-relative to the file. In the environment the names are in capitals behind DRAGOMAN_, with two
-underscores for a table:
+`default_models`, `models`, `workers`, `limits`, `batching` and `quotas` as tables; a relative folder
+in it is relative to the file. In the environment the names are in capitals behind DRAGOMAN_, with
+two underscores for a table:
 DRAGOMAN_ADDRESS, DRAGOMAN_LIMITS__SOURCES, DRAGOMAN_MODEL_REPOSITORIES (several folders are
 separated as in PATH). Anything unknown or wrong is a `ConfigError` that names the key.
 """
@@ -112,6 +112,25 @@ class ModelSettings(BaseModel):
     )
 
 
+Workers = Literal["auto"] | Annotated[int, Field(ge=0, le=256)]
+
+
+class WorkerSettings(BaseModel):
+    """Processes for the models of a family; "auto" is one for each core, 0 the server's own."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    translation: Workers = Field(default="auto", description="for translators")
+    language_model: Workers = Field(default="auto", description="for language models")
+
+    def counts(self) -> dict[str, int]:
+        """Processes by family."""
+        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+        return {
+            family: (cores or 1) if setting == "auto" else int(setting) for family, setting in self
+        }
+
+
 class Batching(BaseModel):
     """How calls are gathered. Tokens are those read, and those written for each hypothesis."""
 
@@ -166,6 +185,7 @@ class ServerSettings(BaseSettings):
         default=False, description="whether translators use the shortlists of their bundles"
     )
     models: ModelSettings = ModelSettings()
+    workers: WorkerSettings = WorkerSettings()
     limits: Limits = Limits()
     batching: Batching = Batching()
     quotas: Quotas = Quotas()
@@ -296,6 +316,7 @@ def _known_keys(location: tuple[int | str, ...]) -> str:
         "limits": Limits,
         "default_models": DefaultModels,
         "models": ModelSettings,
+        "workers": WorkerSettings,
         "batching": Batching,
         "quotas": Quotas,
     }

@@ -6,7 +6,7 @@ import logging
 import signal
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 
 from dragoman_server.bundle_loading import threads_at_work
 from dragoman_server.config import ServerSettings
@@ -35,7 +35,7 @@ async def serve(settings: ServerSettings) -> bool:
     models = open_models(settings)
     parts = build_server(settings, models.repository, models.live)
     address = listen(parts.server, settings.address)
-    with _signals() as stop:
+    with _signals() as stop, closing(models.pool):
         await parts.health.start()
         await parts.server.start()
         _say(f"Dragoman is listening on {address}")

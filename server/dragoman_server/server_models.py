@@ -18,17 +18,21 @@ from dragoman_server.served_families import (
     LANGUAGE_MODEL_SERVICE,
     TRANSLATION_SERVICE,
 )
+from dragoman_server.workers.model_placement import PlacedModels
+from dragoman_server.workers.worker_pool import WorkerPool
 
 _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
 class ServerModels:
-    """The repository, what changes it, and what looks at its folders (None: nothing does)."""
+    """The repository, what changes it, and what looks at its folders (None: nothing does);
+    and the processes that heavy models are in."""
 
     repository: ModelRepository
     live: LiveModels
     watcher: RepositoryWatcher | None
+    pool: WorkerPool
 
 
 def open_models(settings: ServerSettings) -> ServerModels:
@@ -53,8 +57,13 @@ def open_models(settings: ServerSettings) -> ServerModels:
     translation = TranslationFamily(
         arithmetic=settings.translation_arithmetic, use_shortlist=settings.translation_shortlist
     )
-    loader = BundleLoader(
+    placed = PlacedModels(
+        settings.workers.counts(),
+        threads=settings.threads_per_call,
         load=functools.partial(load_model, translation=translation),
+    )
+    loader = BundleLoader(
+        load=placed.load,
         largest_bytes=models.largest_bundle_bytes,
         timeout_seconds=models.load_timeout_seconds,
     )
@@ -62,4 +71,4 @@ def open_models(settings: ServerSettings) -> ServerModels:
     watcher = None
     if models.watch_seconds > 0:
         watcher = RepositoryWatcher(live, looked_at, models.watch_seconds)
-    return ServerModels(repository=repository, live=live, watcher=watcher)
+    return ServerModels(repository=repository, live=live, watcher=watcher, pool=placed.pool)

@@ -36,3 +36,9 @@ class NetworkConfig(BaseModel):
         if self.cell != "gru" and (self.layer_norm or self.decoder != "input_feeding"):
             raise ValueError('layer_norm and decoder = "conditional_gru" are for cell = "gru"')
         return self
+
+    def fewest_weights(self) -> int:
+        """A network of this shape has at least so many: a gate of each layer, and the embedding."""
+        rows, encoder, decoder = self.embedding_size, self.encoder_size, self.decoder_size
+        encoder_weights = (rows + self.encoder_layers * encoder) * encoder
+        return self.vocabulary_size * rows + encoder_weights + (rows + encoder + decoder) * decoder
