@@ -30,7 +30,13 @@ from dragoman_models.errors import (
     UnknownWordError,
     WorkCancelledError,
 )
-from dragoman_server.errors import DeadlinePassedError, NotServedError
+from dragoman_server.errors import (
+    AccessDeniedError,
+    DeadlinePassedError,
+    NotAuthenticatedError,
+    NotServedError,
+    QuotaUsedUpError,
+)
 
 PUSHBACK_KEY = "grpc-retry-pushback-ms"
 
@@ -121,25 +127,36 @@ def _not_loaded(error: ModelNotLoadedError) -> Sequence[Message]:
 
 
 def _retry_info(error: ModelLoadingError | OverloadedError) -> Sequence[Message]:
+    return [_retry_delay(error.retry_after_seconds)]
+
+
+def _retry_delay(seconds: float) -> Message:
     delay = Duration()
-    delay.FromMilliseconds(_milliseconds(error))
-    return [error_details_pb2.RetryInfo(retry_delay=delay)]
+    delay.FromMilliseconds(_milliseconds(seconds))
+    return error_details_pb2.RetryInfo(retry_delay=delay)
 
 
 def _pushback(error: ModelLoadingError | OverloadedError) -> tuple[tuple[str, str], ...]:
-    return ((PUSHBACK_KEY, str(_milliseconds(error))),)
+    return ((PUSHBACK_KEY, str(_milliseconds(error.retry_after_seconds))),)
 
 
-def _milliseconds(error: ModelLoadingError | OverloadedError) -> int:
-    return max(1, math.ceil(error.retry_after_seconds * 1_000))
+def _milliseconds(seconds: float) -> int:
+    return max(1, math.ceil(seconds * 1_000))
 
 
-def _quota_failure(error: LimitExceededError) -> Sequence[Message]:
+def _quota_failure(error: LimitExceededError | QuotaUsedUpError) -> Sequence[Message]:
     violation = error_details_pb2.QuotaFailure.Violation(
         subject=shortened(error.subject, _LONGEST_NAME),
         description=shortened(error.description, _LONGEST_DESCRIPTION),
     )
     return [error_details_pb2.QuotaFailure(violations=[violation])]
+
+
+def _quota_used_up(error: QuotaUsedUpError) -> Sequence[Message]:
+    details = [*_quota_failure(error)]
+    if error.retry_after_seconds is not None:
+        details.append(_retry_delay(error.retry_after_seconds))
+    return details
 
 
 # The first row whose class fits is taken. What no row fits is INTERNAL.
@@ -170,12 +187,19 @@ _TABLE: tuple[_Row, ...] = (
         metadata=_pushback,
     ),
     _Row(
+        error=QuotaUsedUpError,
+        code=grpc.StatusCode.RESOURCE_EXHAUSTED,
+        details=_quota_used_up,
+    ),
+    _Row(
         error=LimitExceededError,
         code=grpc.StatusCode.RESOURCE_EXHAUSTED,
         details=_quota_failure,
     ),
     _Row(error=WorkCancelledError, code=grpc.StatusCode.CANCELLED),
     _Row(error=DeadlinePassedError, code=grpc.StatusCode.DEADLINE_EXCEEDED),
+    _Row(error=NotAuthenticatedError, code=grpc.StatusCode.UNAUTHENTICATED),
+    _Row(error=AccessDeniedError, code=grpc.StatusCode.PERMISSION_DENIED),
     _Row(error=NotServedError, code=grpc.StatusCode.UNIMPLEMENTED),
 )
 _CODES = {code.value[0]: code for code in grpc.StatusCode}

@@ -3,9 +3,15 @@
 DragomanError
 ├── NotServedError         a call that is designed, but not served by this version
 ├── DeadlinePassedError    the answer would come too late
+├── NotAuthenticatedError  the call has no token, or none that is accepted
+├── AccessDeniedError      the caller's scopes do not cover the call
+├── QuotaUsedUpError       the caller's quota a minute is used up
 └── StartupError           the server cannot start; the message says why and names the fix
     └── ConfigError        a setting is unknown or wrong
+        └── TokenFileError the file of accepted tokens cannot be read or written
 """
+
+from pathlib import Path
 
 from dragoman_models.errors import DragomanError
 
@@ -22,9 +28,44 @@ class DeadlinePassedError(DragomanError):
     """The deadline of the call, or the longest that the server allows, has passed."""
 
 
+class NotAuthenticatedError(DragomanError):
+    """The call has no token, or none that this server accepts."""
+
+
+class AccessDeniedError(DragomanError):
+    """The caller is known, and may not make this call."""
+
+
+class QuotaUsedUpError(DragomanError):
+    """`subject` has used its quota up, for `retry_after_seconds`; None where waiting is no help."""
+
+    def __init__(
+        self, subject: str, description: str, retry_after_seconds: float | None = None
+    ) -> None:
+        super().__init__(description)
+        self.subject = subject
+        self.description = description
+        self.retry_after_seconds = retry_after_seconds
+
+    def __reduce__(self) -> tuple[type["QuotaUsedUpError"], tuple[str, str, float | None]]:
+        return type(self), (self.subject, self.description, self.retry_after_seconds)
+
+
 class StartupError(DragomanError):
     """The server cannot start."""
 
 
 class ConfigError(StartupError):
     """A setting is unknown or has a wrong value."""
+
+
+class TokenFileError(ConfigError):
+    """The file of accepted tokens cannot be read or written, or is none."""
+
+    def __init__(self, path: Path, reason: str) -> None:
+        super().__init__(f"{path}: {reason}")
+        self.path = path
+        self.reason = reason
+
+    def __reduce__(self) -> tuple[type["TokenFileError"], tuple[Path, str]]:
+        return type(self), (self.path, self.reason)

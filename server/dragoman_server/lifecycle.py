@@ -15,6 +15,7 @@ from dragoman_server.listening import listen
 from dragoman_server.model_repository import ModelRepository
 from dragoman_server.model_version import ModelState
 from dragoman_server.repository_scan import find_bundles, shipped_repository
+from dragoman_server.security.server_credentials import server_credentials
 from dragoman_server.served_families import (
     EMBEDDING_SERVICE,
     LANGUAGE_MODEL_SERVICE,
@@ -35,9 +36,10 @@ async def serve(settings: ServerSettings) -> bool:
 
     Raises `StartupError` where the server cannot start.
     """
+    credentials = server_credentials(settings)
     repository = open_repository(settings)
     parts = build_server(settings, repository)
-    address = listen(parts.server, settings.address)
+    address = listen(parts.server, settings.address, credentials)
     with _signals() as stop:
         await parts.health.start()
         await parts.server.start()

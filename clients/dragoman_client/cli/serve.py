@@ -24,6 +24,27 @@ def serve(
             metavar="FOLDER", help="A folder of bundles, beside the shipped models; repeatable."
         ),
     ] = None,
+    tls_certificate: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Serve with TLS: the certificate and its chain, PEM."),
+    ] = None,
+    tls_key: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="The key of the certificate, PEM.")
+    ] = None,
+    tls_client_ca: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Ask clients for a certificate of these authorities."),
+    ] = None,
+    accepted_tokens: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Ask for a token that `dragoman token` made."),
+    ] = None,
+    allow_plaintext_on_network: Annotated[
+        bool | None,
+        typer.Option(
+            "--allow-plaintext-on-network", help="Serve other machines although without TLS."
+        ),
+    ] = None,
     log_level: Annotated[
         str | None, typer.Option(metavar="LEVEL", show_default="info", help="debug to error.")
     ] = None,
@@ -44,9 +65,16 @@ def serve(
             config,
             address=address,
             model_repositories=tuple(models) if models else None,
+            tls=_given(certificate=tls_certificate, key=tls_key, client_ca=tls_client_ca),
+            accepted_tokens=accepted_tokens,
+            allow_plaintext_on_network=allow_plaintext_on_network,
             log_level=log_level,
             log_format=log_format,
         )
     except ConfigError as error:
         raise typer.BadParameter(str(error)) from error
     raise typer.Exit(run(settings))
+
+
+def _given(**files: Path | None) -> dict[str, Path] | None:
+    return {name: path for name, path in files.items() if path is not None} or None

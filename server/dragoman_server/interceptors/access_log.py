@@ -11,6 +11,7 @@ import grpc
 
 from dragoman_server.interceptors.call_scope import CallScopeInterceptor, Context, seconds_left
 from dragoman_server.interceptors.request_id import current_request_id
+from dragoman_server.security.caller import current_caller
 
 _log = logging.getLogger("dragoman_server.access")
 _CODES = {code.value[0]: code for code in grpc.StatusCode}
@@ -19,7 +20,10 @@ _QUIET = ("/grpc.health.v1.", "/grpc.reflection.", "/grpc.channelz.")
 
 
 class AccessLogInterceptor(CallScopeInterceptor):
-    """Logs method, status, milliseconds, request id and peer; never what a request holds."""
+    """Logs method, status, milliseconds, request id, peer and the name of the caller's token.
+
+    Never what a request holds, and nothing of its metadata.
+    """
 
     @asynccontextmanager
     async def scope(self, method: str, context: Context) -> AsyncIterator[None]:
@@ -40,6 +44,9 @@ class AccessLogInterceptor(CallScopeInterceptor):
                 "request_id": current_request_id(),
                 "peer": peer,
             }
+            caller = current_caller()
+            if caller is not None and caller.name:
+                fields["token"] = caller.name
             _log.log(level, "call", extra={"fields": fields})
 
 
