@@ -35,7 +35,7 @@ from dragoman_server.errors import (
     DeadlinePassedError,
     NotAuthenticatedError,
     NotServedError,
-    QuotaUsedUpError,
+    QuotaExceededError,
 )
 
 PUSHBACK_KEY = "grpc-retry-pushback-ms"
@@ -144,7 +144,7 @@ def _milliseconds(seconds: float) -> int:
     return max(1, math.ceil(seconds * 1_000))
 
 
-def _quota_failure(error: LimitExceededError | QuotaUsedUpError) -> Sequence[Message]:
+def _quota_failure(error: LimitExceededError | QuotaExceededError) -> Sequence[Message]:
     violation = error_details_pb2.QuotaFailure.Violation(
         subject=shortened(error.subject, _LONGEST_NAME),
         description=shortened(error.description, _LONGEST_DESCRIPTION),
@@ -152,7 +152,7 @@ def _quota_failure(error: LimitExceededError | QuotaUsedUpError) -> Sequence[Mes
     return [error_details_pb2.QuotaFailure(violations=[violation])]
 
 
-def _quota_used_up(error: QuotaUsedUpError) -> Sequence[Message]:
+def _quota_used_up(error: QuotaExceededError) -> Sequence[Message]:
     details = [*_quota_failure(error)]
     if error.retry_after_seconds is not None:
         details.append(_retry_delay(error.retry_after_seconds))
@@ -187,7 +187,7 @@ _TABLE: tuple[_Row, ...] = (
         metadata=_pushback,
     ),
     _Row(
-        error=QuotaUsedUpError,
+        error=QuotaExceededError,
         code=grpc.StatusCode.RESOURCE_EXHAUSTED,
         details=_quota_used_up,
     ),

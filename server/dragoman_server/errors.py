@@ -5,7 +5,7 @@ DragomanError
 ├── DeadlinePassedError    the answer would come too late
 ├── NotAuthenticatedError  the call has no token, or none that is accepted
 ├── AccessDeniedError      the caller's scopes do not cover the call
-├── QuotaUsedUpError       the caller's quota a minute is used up
+├── QuotaExceededError       the caller's quota a minute is used up
 └── StartupError           the server cannot start; the message says why and names the fix
     └── ConfigError        a setting is unknown or wrong
         └── TokenFileError the file of accepted tokens cannot be read or written
@@ -36,7 +36,7 @@ class AccessDeniedError(DragomanError):
     """The caller is known, and may not make this call."""
 
 
-class QuotaUsedUpError(DragomanError):
+class QuotaExceededError(DragomanError):
     """`subject` has used its quota up, for `retry_after_seconds`; None where waiting is no help."""
 
     def __init__(
@@ -47,7 +47,7 @@ class QuotaUsedUpError(DragomanError):
         self.description = description
         self.retry_after_seconds = retry_after_seconds
 
-    def __reduce__(self) -> tuple[type["QuotaUsedUpError"], tuple[str, str, float | None]]:
+    def __reduce__(self) -> tuple[type["QuotaExceededError"], tuple[str, str, float | None]]:
         return type(self), (self.subject, self.description, self.retry_after_seconds)
 
 

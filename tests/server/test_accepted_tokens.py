@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from dragoman_server.errors import TokenFileError
 from dragoman_server.security import token_secret
 from dragoman_server.security.accepted_tokens import AcceptedTokens
-from dragoman_server.security.caller import Scope
+from dragoman_server.security.grant import Scope
 from dragoman_server.security.token_file import AcceptedToken, read_tokens, write_tokens
 from dragoman_server.security.token_secret import digest_of, id_in, is_text_of, make_token
 
@@ -72,7 +72,7 @@ def test_an_unknown_token_is_compared_like_a_known_one(
 
     monkeypatch.setattr(hmac, "compare_digest", counting)
     wrong = known.text[:-1] + ("A" if known.text[-1] != "A" else "B")
-    found = [tokens.caller_of(text) for text in (known.text, wrong, unknown.text, "", "x")]
+    found = [tokens.grant_of(text) for text in (known.text, wrong, unknown.text, "", "x")]
     assert [caller is not None for caller in found] == [True, False, False, False, False]
     assert compared == [(64, 64)] * 5
 
@@ -164,16 +164,16 @@ def test_a_changed_file_is_followed(
     first, second = make_token(), make_token()
     write_tokens(path, [accepted(first)])
     tokens = start()
-    assert tokens.caller_of(first.text)
+    assert tokens.grant_of(first.text)
     write_tokens(path, [accepted(first), accepted(second, "new", calls_per_minute=7)])
     clock.now += 2
-    caller = tokens.caller_of(second.text)
+    caller = tokens.grant_of(second.text)
     assert caller is not None
     assert (caller.name, caller.calls_per_minute) == ("new", 7)
     write_tokens(path, [accepted(second)])  # the first is revoked
     clock.now += 2
-    assert tokens.caller_of(first.text) is None
-    assert tokens.caller_of(second.text)
+    assert tokens.grant_of(first.text) is None
+    assert tokens.grant_of(second.text)
 
 
 def test_a_broken_file_leaves_the_tokens_as_they_were_and_is_logged_once(
@@ -192,13 +192,13 @@ def test_a_broken_file_leaves_the_tokens_as_they_were_and_is_logged_once(
             path.unlink()
         for _ in range(3):
             clock.now += 2
-            assert tokens.caller_of(made.text)
+            assert tokens.grant_of(made.text)
         errors = [one.getMessage() for one in caplog.records if one.levelno == logging.ERROR]
         assert len(errors) == 1
         assert "hunter2" not in errors[0]
     write_tokens(path, [])
     clock.now += 2
-    assert tokens.caller_of(made.text) is None
+    assert tokens.grant_of(made.text) is None
 
 
 def test_a_token_ends_when_it_expires(tmp_path: Path) -> None:
@@ -213,6 +213,6 @@ def test_a_token_ends_when_it_expires(tmp_path: Path) -> None:
         ],
     )
     tokens = AcceptedTokens(path)
-    assert tokens.caller_of(past.text) is None
-    assert tokens.caller_of(future.text)
+    assert tokens.grant_of(past.text) is None
+    assert tokens.grant_of(future.text)
     assert read_tokens(path)[1].has_expired(now + timedelta(hours=1))

@@ -29,7 +29,7 @@ from dragoman_server.errors import AccessDeniedError
 from dragoman_server.grpc_server import SERVICES
 from dragoman_server.security.access_rules import scopes_for
 from dragoman_server.security.authorization import Authorization
-from dragoman_server.security.caller import Scope
+from dragoman_server.security.grant import Scope
 from dragoman_server.security.token_file import AcceptedToken, write_tokens
 from dragoman_server.security.token_secret import make_token
 
@@ -244,12 +244,12 @@ def test_without_tokens_only_this_machine_may_administer() -> None:
     embed = "/dragoman.v1.EmbeddingService/Embed"
     here = Authorization(None, only_this_machine=True)
     network = Authorization(None, only_this_machine=False)
-    assert here.caller_of(load, ()).scopes == frozenset(Scope)
-    assert network.caller_of(embed, ()).scopes == {Scope.USE}
+    assert here.grant_of(load, ()).scopes == frozenset(Scope)
+    assert network.grant_of(embed, ()).scopes == {Scope.USE}
     with pytest.raises(AccessDeniedError, match="accepted_tokens"):
-        network.caller_of(load, ())
+        network.grant_of(load, ())
     with pytest.raises(AccessDeniedError):
-        network.caller_of("/grpc.channelz.v1.Channelz/GetServers", ())
+        network.grant_of("/grpc.channelz.v1.Channelz/GetServers", ())
 
 
 async def test_channelz_tells_of_connections(server: RunningServer) -> None:

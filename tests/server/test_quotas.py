@@ -15,9 +15,9 @@ from dragoman.v1 import (
     model_pb2,
     translation_service_pb2,
 )
-from dragoman_server.errors import QuotaUsedUpError
+from dragoman_server.errors import QuotaExceededError
 from dragoman_server.security.allowance import Allowance
-from dragoman_server.security.caller import Caller, Scope
+from dragoman_server.security.grant import Grant, Scope
 from dragoman_server.security.quotas import Quotas, characters_in
 
 _STEPS = st.lists(
@@ -90,8 +90,8 @@ def test_characters_are_those_of_all_strings(request_message: Message, character
     assert characters_in(request_message) == characters
 
 
-def caller(name: str = "ci", **quotas: int) -> Caller:
-    return Caller(name=name, scopes=frozenset(Scope), **quotas)
+def caller(name: str = "ci", **quotas: int) -> Grant:
+    return Grant(name=name, scopes=frozenset(Scope), **quotas)
 
 
 def test_who_has_no_quota_is_never_refused() -> None:
@@ -104,14 +104,14 @@ def test_callers_have_quotas_of_their_own_and_a_new_one_holds_at_once() -> None:
     quotas = Quotas()
     request = embedding_service_pb2.EmbedRequest(words=["x" * 10])
     quotas.charge(caller(calls_per_minute=1), request)
-    with pytest.raises(QuotaUsedUpError, match=r"'ci' may send 1 calls a minute; try again in 60"):
+    with pytest.raises(QuotaExceededError, match=r"'ci' may send 1 calls a minute; try again in 60"):
         quotas.charge(caller(calls_per_minute=1), request)
     quotas.charge(caller("other", calls_per_minute=1), request)
     quotas.charge(caller(calls_per_minute=2), request)  # the file of tokens has changed
     quotas.charge(caller(characters_per_minute=10), request)
-    with pytest.raises(QuotaUsedUpError, match="10 characters a minute") as caught:
+    with pytest.raises(QuotaExceededError, match="10 characters a minute") as caught:
         quotas.charge(caller(characters_per_minute=10), request)
     assert caught.value.retry_after_seconds == pytest.approx(60, abs=1)
-    with pytest.raises(QuotaUsedUpError, match="this request has 10; send fewer") as caught:
+    with pytest.raises(QuotaExceededError, match="this request has 10; send fewer") as caught:
         quotas.charge(caller(characters_per_minute=9), request)
     assert caught.value.retry_after_seconds is None

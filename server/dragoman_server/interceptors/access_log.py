@@ -11,7 +11,7 @@ import grpc
 
 from dragoman_server.interceptors.call_scope import CallScopeInterceptor, Context, seconds_left
 from dragoman_server.interceptors.request_id import current_request_id
-from dragoman_server.security.caller import current_caller
+from dragoman_server.security.grant import current_grant
 
 _log = logging.getLogger("dragoman_server.access")
 _CODES = {code.value[0]: code for code in grpc.StatusCode}
@@ -44,7 +44,7 @@ class AccessLogInterceptor(CallScopeInterceptor):
                 "request_id": current_request_id(),
                 "peer": peer,
             }
-            caller = current_caller()
+            caller = current_grant()
             if caller is not None and caller.name:
                 fields["token"] = caller.name
             _log.log(level, "call", extra={"fields": fields})

@@ -11,7 +11,7 @@ import grpc
 from dragoman_models.errors import DragomanError
 from dragoman_server.interceptors.call_scope import Context, Handler
 from dragoman_server.security.authorization import Authorization
-from dragoman_server.security.caller import set_current_caller
+from dragoman_server.security.grant import set_current_grant
 
 _refusal: ContextVar[DragomanError | None] = ContextVar("refusal", default=None)
 
@@ -39,8 +39,8 @@ class AuthorizationInterceptor(grpc.aio.ServerInterceptor):
         try:
             # gRPC asks for the handler in the task that then runs it: what is set here stays the
             # call's own.
-            set_current_caller(
-                self._authorization.caller_of(method, handler_call_details.invocation_metadata)
+            set_current_grant(
+                self._authorization.grant_of(method, handler_call_details.invocation_metadata)
             )
         except DragomanError as error:
             _refusal.set(error)

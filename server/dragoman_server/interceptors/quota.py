@@ -15,7 +15,7 @@ from dragoman_server.interceptors.call_scope import (
     behavior_of,
     with_behavior,
 )
-from dragoman_server.security.caller import current_caller
+from dragoman_server.security.grant import current_grant
 from dragoman_server.security.quotas import Quotas
 
 _SERVED_PREFIX = "/dragoman.v1."
@@ -53,7 +53,7 @@ class QuotaInterceptor(grpc.aio.ServerInterceptor):
         return with_behavior(handler, behavior, handler.request_deserializer)
 
     def _charged(self, request: Any) -> Any:
-        caller = current_caller()
+        caller = current_grant()
         if caller is not None:
             self._quotas.charge(caller, request)
         return request

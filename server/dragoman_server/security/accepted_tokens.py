@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from dragoman_server.errors import TokenFileError
-from dragoman_server.security.caller import Caller
+from dragoman_server.security.grant import Grant
 from dragoman_server.security.file_signature import signature_of
 from dragoman_server.security.token_file import AcceptedToken, read_tokens
 from dragoman_server.security.token_secret import id_in, is_text_of
@@ -30,7 +30,7 @@ class AcceptedTokens:
         self._tokens = _by_id(read_tokens(path))
         self._looked = clock()
 
-    def caller_of(self, text: str) -> Caller | None:
+    def grant_of(self, text: str) -> Grant | None:
         """The caller whose token `text` is; None where it is nobody's, or has expired."""
         self._reread()
         token = self._tokens.get(id_in(text) or "")

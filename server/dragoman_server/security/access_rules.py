@@ -1,6 +1,6 @@
 """Which scope each call needs. What is not listed needs `use`: nothing is open by omission."""
 
-from dragoman_server.security.caller import Scope
+from dragoman_server.security.grant import Scope
 
 _MODEL_SERVICE = "/dragoman.v1.ModelService/"
 

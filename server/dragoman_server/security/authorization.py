@@ -5,12 +5,12 @@ from collections.abc import Iterable
 from dragoman_server.errors import AccessDeniedError, NotAuthenticatedError
 from dragoman_server.security.accepted_tokens import AcceptedTokens
 from dragoman_server.security.access_rules import is_open, scopes_for
-from dragoman_server.security.caller import Caller, Scope
+from dragoman_server.security.grant import Grant, Scope
 
 AUTHORIZATION_KEY = "authorization"
 _SCHEME = "bearer"
 _LONGEST_TOKEN = 512
-_NOBODY = Caller(name="", scopes=frozenset())
+_NOBODY = Grant(name="", scopes=frozenset())
 
 Metadata = Iterable[tuple[str, str | bytes]]
 
@@ -25,9 +25,9 @@ class Authorization:
     def __init__(self, tokens: AcceptedTokens | None, *, only_this_machine: bool) -> None:
         self._tokens = tokens
         scopes = frozenset(Scope) if only_this_machine else frozenset({Scope.USE})
-        self._everybody = Caller(name="", scopes=scopes)
+        self._everybody = Grant(name="", scopes=scopes)
 
-    def caller_of(self, method: str, metadata: Metadata) -> Caller:
+    def grant_of(self, method: str, metadata: Metadata) -> Grant:
         """The caller of an allowed call.
 
         Raises `NotAuthenticatedError` and `AccessDeniedError`.
@@ -40,7 +40,7 @@ class Authorization:
             raise AccessDeniedError(self._denial(method, caller, needed))
         return caller
 
-    def _named(self, tokens: AcceptedTokens, metadata: Metadata) -> Caller:
+    def _named(self, tokens: AcceptedTokens, metadata: Metadata) -> Grant:
         values = [value for key, value in metadata if key == AUTHORIZATION_KEY]
         if not values:
             raise NotAuthenticatedError(
@@ -48,7 +48,7 @@ class Authorization:
                 "for example with --token-file or DRAGOMAN_TOKEN"
             )
         text = _token_in(values)
-        caller = None if text is None else tokens.caller_of(text)
+        caller = None if text is None else tokens.grant_of(text)
         if caller is None:
             raise NotAuthenticatedError(
                 "the token is not one that this server accepts, or it has expired; "
@@ -56,7 +56,7 @@ class Authorization:
             )
         return caller
 
-    def _denial(self, method: str, caller: Caller, needed: frozenset[Scope]) -> str:
+    def _denial(self, method: str, caller: Grant, needed: frozenset[Scope]) -> str:
         scopes = " or ".join(sorted(scope.value for scope in needed))
         if self._tokens is None:
             return (

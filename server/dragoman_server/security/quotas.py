@@ -8,9 +8,9 @@ from typing import Any
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.protobuf.message import Message
 
-from dragoman_server.errors import QuotaUsedUpError
+from dragoman_server.errors import QuotaExceededError
 from dragoman_server.security.allowance import Allowance
-from dragoman_server.security.caller import Caller
+from dragoman_server.security.grant import Grant
 
 _CALLS, _CHARACTERS = "calls", "characters"
 
@@ -21,8 +21,8 @@ class Quotas:
     def __init__(self) -> None:
         self._allowances: dict[tuple[str, str], Allowance] = {}
 
-    def charge(self, caller: Caller, request: object) -> None:
-        """Count a request message. Raises `QuotaUsedUpError`.
+    def charge(self, caller: Grant, request: object) -> None:
+        """Count a request message. Raises `QuotaExceededError`.
 
         In a stream, every message counts as a call.
         """
@@ -31,7 +31,7 @@ class Quotas:
         if caller.characters_per_minute is not None and isinstance(request, Message):
             self._take(caller, _CHARACTERS, caller.characters_per_minute, characters_in(request))
 
-    def _take(self, caller: Caller, unit: str, per_minute: int, units: int) -> None:
+    def _take(self, caller: Grant, unit: str, per_minute: int, units: int) -> None:
         key = caller.name, unit
         allowance = self._allowances.get(key)
         if allowance is None or allowance.per_minute != per_minute:
@@ -42,9 +42,9 @@ class Quotas:
         quota = f"the token {caller.name!r} may send {per_minute:,} {unit} a minute"
         if math.isinf(seconds):
             text = f"{quota}, and this request has {units:,}; send fewer at a time"
-            raise QuotaUsedUpError(caller.name, text)
+            raise QuotaExceededError(caller.name, text)
         text = f"{quota}; try again in {math.ceil(seconds)} s"
-        raise QuotaUsedUpError(caller.name, text, retry_after_seconds=seconds)
+        raise QuotaExceededError(caller.name, text, retry_after_seconds=seconds)
 
 
 def characters_in(message: Message) -> int:

@@ -18,7 +18,7 @@ from typing import Annotated
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from dragoman_server.errors import TokenFileError
-from dragoman_server.security.caller import Caller, Scope
+from dragoman_server.security.grant import Grant, Scope
 
 Quota = Annotated[int, Field(ge=1, le=1_000_000_000_000)]
 TOKEN_NAME = r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}"  # noqa: S105 - a pattern, not a secret
@@ -41,9 +41,9 @@ class AcceptedToken(BaseModel):
     def has_expired(self, now: datetime | None = None) -> bool:
         return self.expires is not None and self.expires <= (now or datetime.now(UTC))
 
-    def caller(self) -> Caller:
+    def caller(self) -> Grant:
         """Who calls with this token."""
-        return Caller(
+        return Grant(
             name=self.name,
             scopes=frozenset(self.scopes),
             calls_per_minute=self.calls_per_minute,

@@ -1,4 +1,4 @@
-"""Who makes a call, and what the caller may do."""
+"""What the token of a call grants."""
 
 import enum
 from contextvars import ContextVar
@@ -15,13 +15,14 @@ class Scope(enum.Enum):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Caller:
-    """Who makes a call.
+class Grant:
+    """What a call may do.
 
     Attributes:
         name: of the token; empty where the server asks for none.
         scopes: what the caller may do.
-        calls_per_minute, characters_per_minute: the caller's quotas; None means without limit.
+        calls_per_minute, characters_per_minute: quotas of all calls under this name; None means
+            without limit.
     """
 
     name: str
@@ -30,14 +31,14 @@ class Caller:
     characters_per_minute: int | None = None
 
 
-_current: ContextVar[Caller | None] = ContextVar("caller", default=None)
+_current: ContextVar[Grant | None] = ContextVar("grant", default=None)
 
 
-def current_caller() -> Caller | None:
-    """Who made the call that this task answers; None outside of one."""
+def current_grant() -> Grant | None:
+    """What the call that this task answers may do; None outside of one."""
     return _current.get()
 
 
-def set_current_caller(caller: Caller) -> None:
-    """Let this task's call be the caller's; each call has a task, and so a context, of its own."""
-    _current.set(caller)
+def set_current_grant(grant: Grant) -> None:
+    """Grant it to this task's call; each call has a task, and so a context, of its own."""
+    _current.set(grant)
