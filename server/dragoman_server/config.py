@@ -5,9 +5,9 @@ Flags win over the environment, the environment over the file, the file over the
     settings = load_settings(Path("dragoman.toml"), address="127.0.0.1:0", log_level="debug")
 
 A flag that is None was not given. The file is TOML, with the names of `ServerSettings` as keys and
-`default_models`, `limits`, `tls` and `connections` as tables; a relative path in it is relative to
-the file. In the
-environment the names are in capitals behind DRAGOMAN_, with two underscores for a table:
+`default_models`, `limits`, `batching`, `quotas`, `tls` and `connections` as tables; a relative path
+in it is relative to the file. In the environment the names are in capitals behind DRAGOMAN_, with
+two underscores for a table:
 DRAGOMAN_ADDRESS, DRAGOMAN_LIMITS__SOURCES, DRAGOMAN_MODEL_REPOSITORIES (several folders are
 separated as in PATH). Anything unknown or wrong is a `ConfigError` that names the key.
 """
@@ -82,6 +82,12 @@ class Limits(BaseModel):
     source_characters: Count = Field(
         default=10_000, description="characters of one text of Translate"
     )
+    source_tokens: Count = Field(
+        default=4_096, description="tokens of one text of Translate and ScoreTarget"
+    )
+    beam_width: Annotated[int, Field(ge=1, le=64)] = Field(
+        default=64, description="beam_width of Translate and Generate"
+    )
     alignment_bytes: Count = Field(
         default=256 * 1024 * 1024, description="memory for the alignments of one text of Translate"
     )
@@ -118,6 +124,35 @@ class TlsFiles(BaseModel):
         return self
 
 
+class Batching(BaseModel):
+    """How calls are gathered. Tokens are those read, and those written for each hypothesis."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    batch_items: Annotated[int, Field(ge=1, le=10_000)] = Field(
+        default=64, description="texts of a batch"
+    )
+    batch_tokens: Count = Field(
+        default=16_384, description="tokens of a batch; a longer text is a batch of its own"
+    )
+
+
+class Quotas(BaseModel):
+    """What one client may ask for; more is refused. Unset is no limit."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    queued_tokens: Count | None = Field(
+        default=None, description="tokens that may wait of one client at a time"
+    )
+    tokens_per_second: Annotated[float, Field(gt=0, le=1e12, allow_inf_nan=False)] | None = Field(
+        default=None, description="tokens that a client may ask for, in the long run"
+    )
+    burst_seconds: Annotated[Seconds, Field(gt=0)] = Field(
+        default=10.0, description="unused time that a client may save up"
+    )
+
+
 class ServerSettings(BaseSettings):
     """All settings of the server."""
 
@@ -145,14 +180,20 @@ class ServerSettings(BaseSettings):
     allow_plaintext_on_network: bool = Field(
         default=False, description="whether other machines may be served without TLS"
     )
+    batching: Batching = Batching()
+    quotas: Quotas = Quotas()
     worker_threads: Annotated[int, Field(ge=1, le=256)] = Field(
-        default=2, description="calls that models work on at the same time"
+        default=2, description="batches that models work on at the same time"
     )
     threads_per_call: Annotated[int, Field(ge=1, le=256)] = Field(
         default=1, description="threads that the arithmetic of one call uses"
     )
+    max_queued_tokens: Count = Field(
+        default=1_000_000,
+        description="tokens that may wait for a worker; calls with more are refused",
+    )
     max_queued_calls: Annotated[int, Field(ge=0, le=1_000_000)] = Field(
-        default=64, description="calls that may wait for a worker; more are refused"
+        default=10_000, description="calls that may wait for a worker; more are refused"
     )
     max_deadline_seconds: Annotated[Seconds, Field(gt=0)] = Field(
         default=300.0,
@@ -276,6 +317,8 @@ def _known_keys(location: tuple[int | str, ...]) -> str:
         "default_models": DefaultModels,
         "tls": TlsFiles,
         "connections": ConnectionLimits,
+        "batching": Batching,
+        "quotas": Quotas,
     }
     table = tables.get(str(location[0]), ServerSettings) if len(location) > 1 else ServerSettings
     return f"the settings here are {', '.join(table.model_fields)}"

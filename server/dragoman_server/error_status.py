@@ -126,25 +126,24 @@ def _not_loaded(error: ModelNotLoadedError) -> Sequence[Message]:
     ]
 
 
-def _retry_info(error: ModelLoadingError | OverloadedError) -> Sequence[Message]:
-    return [_retry_delay(error.retry_after_seconds)]
+_Retried = ModelLoadingError | OverloadedError | QuotaExceededError
 
 
-def _retry_delay(seconds: float) -> Message:
+def _retry_info(error: _Retried) -> Sequence[Message]:
     delay = Duration()
-    delay.FromMilliseconds(_milliseconds(seconds))
-    return error_details_pb2.RetryInfo(retry_delay=delay)
+    delay.FromMilliseconds(_milliseconds(error))
+    return [error_details_pb2.RetryInfo(retry_delay=delay)]
 
 
-def _pushback(error: ModelLoadingError | OverloadedError) -> tuple[tuple[str, str], ...]:
-    return ((PUSHBACK_KEY, str(_milliseconds(error.retry_after_seconds))),)
+def _pushback(error: _Retried) -> tuple[tuple[str, str], ...]:
+    return ((PUSHBACK_KEY, str(_milliseconds(error))),)
 
 
-def _milliseconds(seconds: float) -> int:
-    return max(1, math.ceil(seconds * 1_000))
+def _milliseconds(error: _Retried) -> int:
+    return max(1, math.ceil(error.retry_after_seconds * 1_000))
 
 
-def _quota_failure(error: LimitExceededError | QuotaExceededError) -> Sequence[Message]:
+def _quota_failure(error: LimitExceededError) -> Sequence[Message]:
     violation = error_details_pb2.QuotaFailure.Violation(
         subject=shortened(error.subject, _LONGEST_NAME),
         description=shortened(error.description, _LONGEST_DESCRIPTION),
@@ -152,11 +151,8 @@ def _quota_failure(error: LimitExceededError | QuotaExceededError) -> Sequence[M
     return [error_details_pb2.QuotaFailure(violations=[violation])]
 
 
-def _quota_used_up(error: QuotaExceededError) -> Sequence[Message]:
-    details = [*_quota_failure(error)]
-    if error.retry_after_seconds is not None:
-        details.append(_retry_delay(error.retry_after_seconds))
-    return details
+def _client_quota(error: QuotaExceededError) -> Sequence[Message]:
+    return [*_quota_failure(error), *_retry_info(error)]
 
 
 # The first row whose class fits is taken. What no row fits is INTERNAL.
@@ -189,7 +185,8 @@ _TABLE: tuple[_Row, ...] = (
     _Row(
         error=QuotaExceededError,
         code=grpc.StatusCode.RESOURCE_EXHAUSTED,
-        details=_quota_used_up,
+        details=_client_quota,
+        metadata=_pushback,
     ),
     _Row(
         error=LimitExceededError,

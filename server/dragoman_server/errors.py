@@ -5,15 +5,16 @@ DragomanError
 ├── DeadlinePassedError    the answer would come too late
 ├── NotAuthenticatedError  the call has no token, or none that is accepted
 ├── AccessDeniedError      the caller's scopes do not cover the call
-├── QuotaExceededError       the caller's quota a minute is used up
+├── QuotaExceededError     a client asks for more than its share (a LimitExceededError)
 └── StartupError           the server cannot start; the message says why and names the fix
     └── ConfigError        a setting is unknown or wrong
         └── TokenFileError the file of accepted tokens cannot be read or written
 """
 
 from pathlib import Path
+from typing import Any
 
-from dragoman_models.errors import DragomanError
+from dragoman_models.errors import DragomanError, LimitExceededError
 
 
 class NotServedError(DragomanError):
@@ -36,19 +37,19 @@ class AccessDeniedError(DragomanError):
     """The caller is known, and may not make this call."""
 
 
-class QuotaExceededError(DragomanError):
-    """`subject` has used its quota up, for `retry_after_seconds`; None where waiting is no help."""
+class QuotaExceededError(LimitExceededError):
+    """A client is over its quota; it may come back after `retry_after_seconds`."""
 
-    def __init__(
-        self, subject: str, description: str, retry_after_seconds: float | None = None
-    ) -> None:
-        super().__init__(description)
-        self.subject = subject
-        self.description = description
+    def __init__(self, subject: str, description: str, *, retry_after_seconds: float) -> None:
+        super().__init__(subject, description)
         self.retry_after_seconds = retry_after_seconds
 
-    def __reduce__(self) -> tuple[type["QuotaExceededError"], tuple[str, str, float | None]]:
-        return type(self), (self.subject, self.description, self.retry_after_seconds)
+    def __reduce__(self) -> Any:
+        return _quota_exceeded, (self.subject, self.description, self.retry_after_seconds)
+
+
+def _quota_exceeded(subject: str, description: str, seconds: float) -> QuotaExceededError:
+    return QuotaExceededError(subject, description, retry_after_seconds=seconds)
 
 
 class StartupError(DragomanError):

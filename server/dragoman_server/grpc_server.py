@@ -15,6 +15,11 @@ from dragoman.v1 import (
     translation_service_pb2_grpc,
     vision_service_pb2_grpc,
 )
+from dragoman_server.batching.admission import QueueLimits
+from dragoman_server.batching.batcher import Batcher
+from dragoman_server.batching.fair_queue import BatchLimits
+from dragoman_server.batching.observer import BatchObserver
+from dragoman_server.batching.quotas import ClientQuota
 from dragoman_server.config import ServerSettings
 from dragoman_server.health import ServerHealth
 from dragoman_server.interceptors.access_log import AccessLogInterceptor
@@ -70,9 +75,12 @@ class ServerParts:
     evaluation: EvaluationService
 
 
-def build_server(settings: ServerSettings, repository: ModelRepository) -> ServerParts:
+def build_server(
+    settings: ServerSettings, repository: ModelRepository, observer: BatchObserver | None = None
+) -> ServerParts:
     """The server with all its services, not yet listening. Call it in the event loop.
 
+    `observer` hears of all batches and of the load that is shed.
     Raises `TokenFileError` where the file of accepted tokens is not sound.
     """
     admission = AdmissionInterceptor(settings.max_deadline_seconds)
@@ -88,11 +96,8 @@ def build_server(settings: ServerSettings, repository: ModelRepository) -> Serve
         ),
         options=_options(settings),
     )
-    models = WorkQueue(
-        "model calls",
-        worker_threads=settings.worker_threads,
-        max_queued=settings.max_queued_calls,
-    )
+    batcher = _batcher(settings, observer)
+    models = WorkQueue("model calls", batcher=batcher)
     scoring = WorkQueue("scoring", worker_threads=1, max_queued=settings.max_queued_calls)
     scoring_process = ScoringProcess()
     limits = settings.limits
@@ -100,7 +105,7 @@ def build_server(settings: ServerSettings, repository: ModelRepository) -> Serve
         EmbeddingService(repository, models, limits), server
     )
     translation_service_pb2_grpc.add_TranslationServiceServicer_to_server(
-        TranslationService(repository, models, limits), server
+        TranslationService(repository, batcher, limits), server
     )
     language_model_service_pb2_grpc.add_LanguageModelServiceServicer_to_server(
         LanguageModelService(repository, models, limits), server
@@ -119,6 +124,22 @@ def build_server(settings: ServerSettings, repository: ModelRepository) -> Serve
         queues=(models, scoring),
         scoring_process=scoring_process,
         evaluation=evaluation,
+    )
+
+
+def _batcher(settings: ServerSettings, observer: BatchObserver | None) -> Batcher:
+    batching, quotas = settings.batching, settings.quotas
+    return Batcher(
+        "model calls",
+        worker_threads=settings.worker_threads,
+        queue=QueueLimits(tokens=settings.max_queued_tokens, calls=settings.max_queued_calls),
+        batch=BatchLimits(items=batching.batch_items, cost=batching.batch_tokens),
+        quota=ClientQuota(
+            queued_tokens=quotas.queued_tokens,
+            tokens_per_second=quotas.tokens_per_second,
+            burst_seconds=quotas.burst_seconds,
+        ),
+        observer=observer,
     )
 
 

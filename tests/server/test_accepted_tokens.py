@@ -87,7 +87,7 @@ def test_the_file_holds_hashes_and_is_its_owners_alone(tmp_path: Path) -> None:
     assert digest_of(made.text) in text
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     (found,) = read_tokens(path)
-    assert found.caller().scopes == frozenset(Scope)
+    assert found.grant().scopes == frozenset(Scope)
     assert (found.calls_per_minute, found.characters_per_minute) == (5, None)
     assert [one.name for one in tmp_path.iterdir()] == ["tokens.json"]
 

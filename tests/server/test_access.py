@@ -204,7 +204,7 @@ async def test_a_quota_ends_a_call_with_what_it_is_and_when_to_come_back(
         failure, retry = error_details_pb2.QuotaFailure(), error_details_pb2.RetryInfo()
         assert status.details[0].Unpack(failure)
         assert status.details[1].Unpack(retry)
-        assert failure.violations[0].subject == "user"
+        assert failure.violations[0].subject == "token user"
         assert 0 < retry.retry_delay.seconds < 60
         await embed(request, metadata=one.metadata("both"))  # another caller
 

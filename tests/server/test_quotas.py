@@ -15,6 +15,7 @@ from dragoman.v1 import (
     model_pb2,
     translation_service_pb2,
 )
+from dragoman_models.errors import LimitExceededError
 from dragoman_server.errors import QuotaExceededError
 from dragoman_server.security.allowance import Allowance
 from dragoman_server.security.grant import Grant, Scope
@@ -90,28 +91,28 @@ def test_characters_are_those_of_all_strings(request_message: Message, character
     assert characters_in(request_message) == characters
 
 
-def caller(name: str = "ci", **quotas: int) -> Grant:
+def granted(name: str = "ci", **quotas: int) -> Grant:
     return Grant(name=name, scopes=frozenset(Scope), **quotas)
 
 
 def test_who_has_no_quota_is_never_refused() -> None:
     quotas = Quotas()
     for _ in range(1_000):
-        quotas.charge(caller(), embedding_service_pb2.EmbedRequest(words=["x" * 1_000]))
+        quotas.charge(granted(), embedding_service_pb2.EmbedRequest(words=["x" * 1_000]))
 
 
 def test_callers_have_quotas_of_their_own_and_a_new_one_holds_at_once() -> None:
     quotas = Quotas()
     request = embedding_service_pb2.EmbedRequest(words=["x" * 10])
-    quotas.charge(caller(calls_per_minute=1), request)
-    with pytest.raises(QuotaExceededError, match=r"'ci' may send 1 calls a minute; try again in 60"):
-        quotas.charge(caller(calls_per_minute=1), request)
-    quotas.charge(caller("other", calls_per_minute=1), request)
-    quotas.charge(caller(calls_per_minute=2), request)  # the file of tokens has changed
-    quotas.charge(caller(characters_per_minute=10), request)
+    quotas.charge(granted(calls_per_minute=1), request)
+    with pytest.raises(QuotaExceededError, match=r"ci: may send 1 calls a minute; try again in"):
+        quotas.charge(granted(calls_per_minute=1), request)
+    quotas.charge(granted("other", calls_per_minute=1), request)
+    quotas.charge(granted(calls_per_minute=2), request)  # the file of tokens has changed
+    quotas.charge(granted(characters_per_minute=10), request)
     with pytest.raises(QuotaExceededError, match="10 characters a minute") as caught:
-        quotas.charge(caller(characters_per_minute=10), request)
+        quotas.charge(granted(characters_per_minute=10), request)
     assert caught.value.retry_after_seconds == pytest.approx(60, abs=1)
-    with pytest.raises(QuotaExceededError, match="this request has 10; send fewer") as caught:
-        quotas.charge(caller(characters_per_minute=9), request)
-    assert caught.value.retry_after_seconds is None
+    with pytest.raises(LimitExceededError, match="this request has 10; send fewer") as limited:
+        quotas.charge(granted(characters_per_minute=9), request)
+    assert not isinstance(limited.value, QuotaExceededError)  # waiting would not help

@@ -44,9 +44,9 @@ class AccessLogInterceptor(CallScopeInterceptor):
                 "request_id": current_request_id(),
                 "peer": peer,
             }
-            caller = current_grant()
-            if caller is not None and caller.name:
-                fields["token"] = caller.name
+            grant = current_grant()
+            if grant is not None and grant.name:
+                fields["token"] = grant.name
             _log.log(level, "call", extra={"fields": fields})
 
 

@@ -1,4 +1,4 @@
-"""Charges each request message to its caller's quotas."""
+"""Charges each request message to the quotas of its token."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any
 
 import grpc
 
+from dragoman_server.caller import identify
 from dragoman_server.interceptors.call_scope import (
     Context,
     Handler,
@@ -22,7 +23,7 @@ _SERVED_PREFIX = "/dragoman.v1."
 
 
 class QuotaInterceptor(grpc.aio.ServerInterceptor):
-    """Refuses a message of Dragoman's services for which its caller has too little left."""
+    """Refuses a message of Dragoman's services for which its token has too little left."""
 
     def __init__(self, quotas: Quotas) -> None:
         self._quotas = quotas
@@ -43,9 +44,11 @@ class QuotaInterceptor(grpc.aio.ServerInterceptor):
         charged = self._charged_stream if handler.request_streaming else self._charged
 
         async def answer(request: Any, context: Context) -> Any:
+            _name_caller()
             return await inner(charged(request), context)
 
         async def stream(request: Any, context: Context) -> AsyncIterator[Any]:
+            _name_caller()
             async for response in inner(charged(request), context):
                 yield response
 
@@ -53,11 +56,18 @@ class QuotaInterceptor(grpc.aio.ServerInterceptor):
         return with_behavior(handler, behavior, handler.request_deserializer)
 
     def _charged(self, request: Any) -> Any:
-        caller = current_grant()
-        if caller is not None:
-            self._quotas.charge(caller, request)
+        grant = current_grant()
+        if grant is not None:
+            self._quotas.charge(grant, request)
         return request
 
     async def _charged_stream(self, requests: AsyncIterator[Any]) -> AsyncIterator[Any]:
         async for request in requests:
             yield self._charged(request)
+
+
+def _name_caller() -> None:
+    """Let the queues share by tokens, where there are some, and not by addresses."""
+    grant = current_grant()
+    if grant is not None and grant.name:
+        identify(f"token {grant.name}")

@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from dragoman_server.errors import TokenFileError
-from dragoman_server.security.grant import Grant
 from dragoman_server.security.file_signature import signature_of
+from dragoman_server.security.grant import Grant
 from dragoman_server.security.token_file import AcceptedToken, read_tokens
 from dragoman_server.security.token_secret import id_in, is_text_of
 
@@ -16,7 +16,7 @@ _log = logging.getLogger(__name__)
 
 
 class AcceptedTokens:
-    """Finds the caller that a token belongs to.
+    """Finds what a token grants.
 
     The file is looked at once a second at most, when a call comes. What can no longer be read, or
     was half written, leaves the tokens as they were, and is logged once.
@@ -31,13 +31,13 @@ class AcceptedTokens:
         self._looked = clock()
 
     def grant_of(self, text: str) -> Grant | None:
-        """The caller whose token `text` is; None where it is nobody's, or has expired."""
+        """What the token `text` grants; None where it is nobody's, or has expired."""
         self._reread()
         token = self._tokens.get(id_in(text) or "")
         sound = is_text_of(text, None if token is None else token.sha256)
         if token is None or not sound or token.has_expired():
             return None
-        return token.caller()
+        return token.grant()
 
     def _reread(self) -> None:
         now = self._clock()

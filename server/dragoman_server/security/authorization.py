@@ -10,7 +10,7 @@ from dragoman_server.security.grant import Grant, Scope
 AUTHORIZATION_KEY = "authorization"
 _SCHEME = "bearer"
 _LONGEST_TOKEN = 512
-_NOBODY = Grant(name="", scopes=frozenset())
+_NOTHING = Grant(name="", scopes=frozenset())
 
 Metadata = Iterable[tuple[str, str | bytes]]
 
@@ -28,17 +28,17 @@ class Authorization:
         self._everybody = Grant(name="", scopes=scopes)
 
     def grant_of(self, method: str, metadata: Metadata) -> Grant:
-        """The caller of an allowed call.
+        """What an allowed call may do.
 
         Raises `NotAuthenticatedError` and `AccessDeniedError`.
         """
         if is_open(method):
-            return _NOBODY
-        caller = self._everybody if self._tokens is None else self._named(self._tokens, metadata)
+            return _NOTHING
+        grant = self._everybody if self._tokens is None else self._named(self._tokens, metadata)
         needed = scopes_for(method)
-        if not needed & caller.scopes:
-            raise AccessDeniedError(self._denial(method, caller, needed))
-        return caller
+        if not needed & grant.scopes:
+            raise AccessDeniedError(self._denial(method, grant, needed))
+        return grant
 
     def _named(self, tokens: AcceptedTokens, metadata: Metadata) -> Grant:
         values = [value for key, value in metadata if key == AUTHORIZATION_KEY]
@@ -48,22 +48,22 @@ class Authorization:
                 "for example with --token-file or DRAGOMAN_TOKEN"
             )
         text = _token_in(values)
-        caller = None if text is None else tokens.grant_of(text)
-        if caller is None:
+        grant = None if text is None else tokens.grant_of(text)
+        if grant is None:
             raise NotAuthenticatedError(
                 "the token is not one that this server accepts, or it has expired; "
                 "ask who runs the server for a new one"
             )
-        return caller
+        return grant
 
-    def _denial(self, method: str, caller: Grant, needed: frozenset[Scope]) -> str:
+    def _denial(self, method: str, grant: Grant, needed: frozenset[Scope]) -> str:
         scopes = " or ".join(sorted(scope.value for scope in needed))
         if self._tokens is None:
             return (
                 f"{method} needs the scope {scopes}, which nobody has over the network without a "
                 "token; start the server with accepted_tokens"
             )
-        return f"{method} needs the scope {scopes}, which the token {caller.name!r} does not have"
+        return f"{method} needs the scope {scopes}, which the token {grant.name!r} does not have"
 
 
 def _token_in(values: list[str | bytes]) -> str | None:

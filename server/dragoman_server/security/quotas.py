@@ -1,4 +1,4 @@
-"""The quotas of callers: calls and characters a minute."""
+"""The quotas of tokens: calls and characters a minute."""
 
 import math
 from collections.abc import Iterator
@@ -8,6 +8,7 @@ from typing import Any
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.protobuf.message import Message
 
+from dragoman_models.errors import LimitExceededError
 from dragoman_server.errors import QuotaExceededError
 from dragoman_server.security.allowance import Allowance
 from dragoman_server.security.grant import Grant
@@ -16,35 +17,37 @@ _CALLS, _CHARACTERS = "calls", "characters"
 
 
 class Quotas:
-    """What each caller has left. A caller's tokens, which share its name, share its quotas."""
+    """What the tokens have left. Those of one name share its quotas."""
 
     def __init__(self) -> None:
         self._allowances: dict[tuple[str, str], Allowance] = {}
 
-    def charge(self, caller: Grant, request: object) -> None:
-        """Count a request message. Raises `QuotaExceededError`.
+    def charge(self, grant: Grant, request: object) -> None:
+        """Count a request message. Raises `QuotaExceededError`, and
+        `LimitExceededError` for one that no waiting would help.
 
         In a stream, every message counts as a call.
         """
-        if caller.calls_per_minute is not None:
-            self._take(caller, _CALLS, caller.calls_per_minute, 1)
-        if caller.characters_per_minute is not None and isinstance(request, Message):
-            self._take(caller, _CHARACTERS, caller.characters_per_minute, characters_in(request))
+        if grant.calls_per_minute is not None:
+            self._take(grant, _CALLS, grant.calls_per_minute, 1)
+        if grant.characters_per_minute is not None and isinstance(request, Message):
+            self._take(grant, _CHARACTERS, grant.characters_per_minute, characters_in(request))
 
-    def _take(self, caller: Grant, unit: str, per_minute: int, units: int) -> None:
-        key = caller.name, unit
+    def _take(self, grant: Grant, unit: str, per_minute: int, units: int) -> None:
+        key = grant.name, unit
         allowance = self._allowances.get(key)
         if allowance is None or allowance.per_minute != per_minute:
             allowance = self._allowances[key] = Allowance(per_minute)
         seconds = allowance.take(units)
         if seconds == 0:
             return
-        quota = f"the token {caller.name!r} may send {per_minute:,} {unit} a minute"
+        quota = f"may send {per_minute:,} {unit} a minute"
+        subject = f"token {grant.name}"
         if math.isinf(seconds):
             text = f"{quota}, and this request has {units:,}; send fewer at a time"
-            raise QuotaExceededError(caller.name, text)
+            raise LimitExceededError(subject, text)
         text = f"{quota}; try again in {math.ceil(seconds)} s"
-        raise QuotaExceededError(caller.name, text, retry_after_seconds=seconds)
+        raise QuotaExceededError(subject, text, retry_after_seconds=seconds)
 
 
 def characters_in(message: Message) -> int:

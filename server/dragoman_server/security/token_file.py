@@ -41,8 +41,8 @@ class AcceptedToken(BaseModel):
     def has_expired(self, now: datetime | None = None) -> bool:
         return self.expires is not None and self.expires <= (now or datetime.now(UTC))
 
-    def caller(self) -> Grant:
-        """Who calls with this token."""
+    def grant(self) -> Grant:
+        """What the token grants."""
         return Grant(
             name=self.name,
             scopes=frozenset(self.scopes),

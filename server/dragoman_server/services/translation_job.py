@@ -1,7 +1,7 @@
-"""Sources being translated, in a thread of the queue."""
+"""Sources of one call or of several being translated, in a worker's thread."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -12,7 +12,6 @@ from dragoman_server.error_status import item_status, with_root
 from dragoman_server.model_protocols import TranslationModel
 from dragoman_server.model_version import ModelVersion
 from dragoman_server.services.hypotheses import fill_hypothesis
-from dragoman_server.work_queue import CancelFlag
 
 if TYPE_CHECKING:
     from dragoman_models.translation.translator import Hypothesis, TranslationOptions
@@ -44,25 +43,26 @@ class TranslationJob:
     """Translates sources; each bad one gets its own error."""
 
     def __init__(
-        self, settings: TranslationSettings, sources: Sequence[pb.TranslationSource], root: str
+        self,
+        settings: TranslationSettings,
+        sources: Sequence[pb.TranslationSource],
+        roots: Sequence[str],
     ) -> None:
-        """Args: root: where a source stands in the request; ``{}`` in it is the source's index."""
+        """Args: roots: where each source stands in its request."""
         self._model: TranslationModel = settings.version.model
         self._asked = settings.asked
         self._options = settings.options
         self._limits = settings.limits
         self._sources = sources
-        self._root = root
+        self._roots = roots
         self._errors: dict[int, InvalidInputError] = {}  # by index of the source
         self._tokens: dict[int, tuple[str, ...]] = {}  # of the sources that are translated
 
-    def run(self, flag: CancelFlag) -> "list[TranslatedSource]":
-        """What became of each source, in order."""
+    def run(self, cancelled: Callable[[int], bool]) -> "list[TranslatedSource]":
+        """What became of each source, in order; an empty result where it was ``cancelled``."""
         for index, source in enumerate(self._sources):
-            flag.check()
             self._check(index, source)
-        answers = self._translate(flag)
-        flag.check()
+        answers = self._translate(cancelled)
         return [self._translated(index, answers) for index in range(len(self._sources))]
 
     def _translated(
@@ -70,9 +70,11 @@ class TranslationJob:
     ) -> "TranslatedSource":
         result = pb.TranslationResult()
         if index in self._errors:
-            error = item_status(self._errors[index], self._root.format(index))
+            error = item_status(self._errors[index], self._roots[index])
             result.error.CopyFrom(error)
             return TranslatedSource(result=result, target_token_count=0)
+        if not answers[index]:
+            return TranslatedSource(result=result, target_token_count=0)  # cancelled
         self._fill(result.translation, self._tokens[index], answers[index])
         return TranslatedSource(result=result, target_token_count=len(answers[index][0].tokens))
 
@@ -89,12 +91,16 @@ class TranslationJob:
             tokens = self._model.source_tokens(source.text)
             if len(tokens) <= 1:
                 self._refuse(index, "holds no characters that can be read; give some text")
+            elif len(tokens) > self._limits.source_tokens:
+                most = self._limits.source_tokens
+                text = f"has {len(tokens):,} tokens; a text may have {most:,}: divide it"
+                self._refuse(index, text)
             elif self._alignment_bytes(len(tokens)) > self._limits.alignment_bytes:
                 self._refuse(index, self._too_long_to_align(len(tokens)))
             else:
                 self._tokens[index] = tokens
 
-    def _translate(self, flag: CancelFlag) -> "dict[int, tuple[Hypothesis, ...]]":
+    def _translate(self, cancelled: Callable[[int], bool]) -> "dict[int, tuple[Hypothesis, ...]]":
         """The hypotheses for each good source; those that the model itself refuses are left out."""
         while self._tokens:
             indices = list(self._tokens)
@@ -104,7 +110,7 @@ class TranslationJob:
                     [source.text for source in sources],
                     self._options,
                     prefixes=[source.target_prefix for source in sources],
-                    cancelled=lambda _: flag.is_cancelled(),
+                    cancelled=_by_position(cancelled, indices),
                 )
             except InvalidInputError as error:
                 self._refuse_named(error, indices)
@@ -155,3 +161,8 @@ class TranslationJob:
                 with_tokens=self._asked.return_tokens,
                 with_alignment=self._asked.return_alignments,
             )
+
+
+def _by_position(cancelled: Callable[[int], bool], indices: Sequence[int]) -> Callable[[int], bool]:
+    """``cancelled``, asked by the position among ``indices``."""
+    return lambda position: cancelled(indices[position])
