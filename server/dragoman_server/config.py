@@ -182,6 +182,15 @@ class ServerSettings(BaseSettings):
     )
     batching: Batching = Batching()
     quotas: Quotas = Quotas()
+    metrics_address: str | None = Field(
+        default=None, description="HOST:PORT where Prometheus reads metrics; without it, nowhere"
+    )
+    allow_metrics_on_network: bool = Field(
+        default=False, description="whether other machines may read the metrics"
+    )
+    traces: bool = Field(
+        default=False, description="whether OpenTelemetry traces calls; OTEL_* say where to"
+    )
     worker_threads: Annotated[int, Field(ge=1, le=256)] = Field(
         default=2, description="batches that models work on at the same time"
     )
@@ -206,9 +215,11 @@ class ServerSettings(BaseSettings):
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     log_format: Literal["text", "json"] = "text"
 
-    @field_validator("address")
+    @field_validator("address", "metrics_address")
     @classmethod
-    def _check_address(cls, value: str) -> str:
+    def _check_address(cls, value: str | None) -> str | None:
+        if value is None:
+            return None
         match = _ADDRESS.fullmatch(value)
         if match is None or int(match["port"]) > 65_535:
             raise ValueError(f"{value!r} is no HOST:PORT; give for example 127.0.0.1:50051")

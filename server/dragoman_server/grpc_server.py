@@ -26,10 +26,12 @@ from dragoman_server.interceptors.access_log import AccessLogInterceptor
 from dragoman_server.interceptors.admission import AdmissionInterceptor
 from dragoman_server.interceptors.authorization import AuthorizationInterceptor
 from dragoman_server.interceptors.error_mapping import ErrorMappingInterceptor
+from dragoman_server.interceptors.metrics import MetricsInterceptor
 from dragoman_server.interceptors.quota import QuotaInterceptor
 from dragoman_server.interceptors.request_checking import RequestCheckingInterceptor
 from dragoman_server.interceptors.request_id import RequestIdInterceptor
 from dragoman_server.model_repository import ModelRepository
+from dragoman_server.observability.metrics import ServerMetrics
 from dragoman_server.reflection import add_reflection
 from dragoman_server.scoring_process import ScoringProcess
 from dragoman_server.security.accepted_tokens import AcceptedTokens
@@ -76,18 +78,25 @@ class ServerParts:
 
 
 def build_server(
-    settings: ServerSettings, repository: ModelRepository, observer: BatchObserver | None = None
+    settings: ServerSettings,
+    repository: ModelRepository,
+    observer: BatchObserver | None = None,
+    *,
+    metrics: ServerMetrics | None = None,
+    tracing: grpc.aio.ServerInterceptor | None = None,
 ) -> ServerParts:
     """The server with all its services, not yet listening. Call it in the event loop.
 
-    `observer` hears of all batches and of the load that is shed.
+    `observer` hears of all batches and of the load that is shed, or else the metrics do.
     Raises `TokenFileError` where the file of accepted tokens is not sound.
     """
     admission = AdmissionInterceptor(settings.max_deadline_seconds)
     server = grpc.aio.server(
         interceptors=(
+            *(() if tracing is None else (tracing,)),
             RequestIdInterceptor(),
             AccessLogInterceptor(),
+            *(() if metrics is None else (MetricsInterceptor(metrics),)),
             ErrorMappingInterceptor(),
             AuthorizationInterceptor(_authorization(settings)),
             admission,
@@ -96,7 +105,9 @@ def build_server(
         ),
         options=_options(settings),
     )
-    batcher = _batcher(settings, observer)
+    batcher = _batcher(settings, observer or metrics)
+    if metrics is not None:
+        metrics.watch(batcher, repository)
     models = WorkQueue("model calls", batcher=batcher)
     scoring = WorkQueue("scoring", worker_threads=1, max_queued=settings.max_queued_calls)
     scoring_process = ScoringProcess()

@@ -14,6 +14,8 @@ from dragoman_server.health import OVERALL
 from dragoman_server.listening import listen
 from dragoman_server.model_repository import ModelRepository
 from dragoman_server.model_version import ModelState
+from dragoman_server.observability.metrics_port import served_metrics
+from dragoman_server.observability.tracing import traced
 from dragoman_server.repository_scan import find_bundles, shipped_repository
 from dragoman_server.security.server_credentials import server_credentials
 from dragoman_server.served_families import (
@@ -36,10 +38,17 @@ async def serve(settings: ServerSettings) -> bool:
 
     Raises `StartupError` where the server cannot start.
     """
-    credentials = server_credentials(settings)
-    repository = open_repository(settings)
-    parts = build_server(settings, repository)
-    address = listen(parts.server, settings.address, credentials)
+    with served_metrics(settings) as metrics, traced(settings.traces) as tracing:
+        credentials = server_credentials(settings)
+        repository = open_repository(settings)
+        parts = build_server(settings, repository, metrics=metrics, tracing=tracing)
+        address = listen(parts.server, settings.address, credentials)
+        return await _run(parts, repository, settings, address)
+
+
+async def _run(
+    parts: ServerParts, repository: ModelRepository, settings: ServerSettings, address: str
+) -> bool:
     with _signals() as stop:
         await parts.health.start()
         await parts.server.start()

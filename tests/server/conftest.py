@@ -125,6 +125,7 @@ class RunningServer:
 async def running_server(
     settings: Mapping[str, Any] | None = None,
     versions: Sequence[ModelVersion] | None = None,
+    **build: Any,
 ) -> AsyncIterator[RunningServer]:
     """The server with `versions`, or with the translator "backwards" and the vectors "animals"."""
     translator = FakeTranslator()
@@ -135,7 +136,7 @@ async def running_server(
             ready_version("backwards", "translation", translator),
         ]
     made = ServerSettings(**{"address": "127.0.0.1:0", **(settings or {})})
-    parts = build_server(made, ModelRepository(versions))
+    parts = build_server(made, ModelRepository(versions), **build)
     address = listen(parts.server, "127.0.0.1:0", server_credentials(made))
     await parts.health.start()
     await parts.server.start()

@@ -45,6 +45,18 @@ def serve(
             "--allow-plaintext-on-network", help="Serve other machines although without TLS."
         ),
     ] = None,
+    metrics_address: Annotated[
+        str | None,
+        typer.Option(metavar="HOST:PORT", help="Where Prometheus reads metrics."),
+    ] = None,
+    allow_metrics_on_network: Annotated[
+        bool | None,
+        typer.Option("--allow-metrics-on-network", help="Show other machines the metrics."),
+    ] = None,
+    traces: Annotated[
+        bool | None,
+        typer.Option("--traces", help="Trace calls by OpenTelemetry; OTEL_* say where to."),
+    ] = None,
     log_level: Annotated[
         str | None, typer.Option(metavar="LEVEL", show_default="info", help="debug to error.")
     ] = None,
@@ -68,6 +80,9 @@ def serve(
             tls=_given(certificate=tls_certificate, key=tls_key, client_ca=tls_client_ca),
             accepted_tokens=accepted_tokens,
             allow_plaintext_on_network=allow_plaintext_on_network,
+            metrics_address=metrics_address,
+            allow_metrics_on_network=allow_metrics_on_network,
+            traces=traces,
             log_level=log_level,
             log_format=log_format,
         )

@@ -39,7 +39,7 @@ class AccessLogInterceptor(CallScopeInterceptor):
             level = logging.DEBUG if method.startswith(_QUIET) else logging.INFO
             fields = {
                 "method": method,
-                "code": _outcome(context, gone),
+                "code": outcome(context, gone),
                 "ms": round((time.monotonic() - started) * 1_000, 1),
                 "request_id": current_request_id(),
                 "peer": peer,
@@ -50,7 +50,8 @@ class AccessLogInterceptor(CallScopeInterceptor):
             _log.log(level, "call", extra={"fields": fields})
 
 
-def _outcome(context: Context, gone: bool) -> str:
+def outcome(context: Context, gone: bool) -> str:
+    """The name of the status of a call that ends; `gone` is whether its caller went away."""
     if gone:
         remaining = seconds_left(context)
         late = remaining is not None and remaining <= 0

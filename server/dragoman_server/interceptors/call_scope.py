@@ -24,6 +24,9 @@ _KINDS = {
 }
 
 
+_MOST_HANDLERS = 1_000
+
+
 class MadeHandlers:
     """The handlers that an interceptor makes of each method's own, made once and not at each call.
 
@@ -41,6 +44,8 @@ class MadeHandlers:
         key = method, id(handler)
         known = self._made.get(key)
         if known is None:
+            if len(self._made) >= _MOST_HANDLERS:
+                self._made.clear()  # whatever makes handlers anew must not fill the memory
             known = self._made[key] = (handler, self._make(method, handler))
         return known[1]
 
