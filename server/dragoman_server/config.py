@@ -188,6 +188,10 @@ class ServerSettings(BaseSettings):
     allow_metrics_on_network: bool = Field(
         default=False, description="whether other machines may read the metrics"
     )
+    health_address: str | None = Field(
+        default=None,
+        description="HOST:PORT for health alone, in plaintext, for probes that speak no TLS",
+    )
     traces: bool = Field(
         default=False, description="whether OpenTelemetry traces calls; OTEL_* say where to"
     )
@@ -215,7 +219,7 @@ class ServerSettings(BaseSettings):
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     log_format: Literal["text", "json"] = "text"
 
-    @field_validator("address", "metrics_address")
+    @field_validator("address", "metrics_address", "health_address")
     @classmethod
     def _check_address(cls, value: str | None) -> str | None:
         if value is None:

@@ -14,6 +14,7 @@ from dragoman_server.health import OVERALL
 from dragoman_server.listening import listen
 from dragoman_server.model_repository import ModelRepository
 from dragoman_server.model_version import ModelState
+from dragoman_server.observability.health_port import served_health
 from dragoman_server.observability.metrics_port import served_metrics
 from dragoman_server.observability.tracing import traced
 from dragoman_server.repository_scan import find_bundles, shipped_repository
@@ -43,7 +44,8 @@ async def serve(settings: ServerSettings) -> bool:
         repository = open_repository(settings)
         parts = build_server(settings, repository, metrics=metrics, tracing=tracing)
         address = listen(parts.server, settings.address, credentials)
-        return await _run(parts, repository, settings, address)
+        async with served_health(settings, parts.health):
+            return await _run(parts, repository, settings, address)
 
 
 async def _run(

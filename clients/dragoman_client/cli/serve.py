@@ -45,6 +45,10 @@ def serve(
             "--allow-plaintext-on-network", help="Serve other machines although without TLS."
         ),
     ] = None,
+    health_address: Annotated[
+        str | None,
+        typer.Option(metavar="HOST:PORT", help="Health alone in plaintext, for probes."),
+    ] = None,
     metrics_address: Annotated[
         str | None,
         typer.Option(metavar="HOST:PORT", help="Where Prometheus reads metrics."),
@@ -80,6 +84,7 @@ def serve(
             tls=_given(certificate=tls_certificate, key=tls_key, client_ca=tls_client_ca),
             accepted_tokens=accepted_tokens,
             allow_plaintext_on_network=allow_plaintext_on_network,
+            health_address=health_address,
             metrics_address=metrics_address,
             allow_metrics_on_network=allow_metrics_on_network,
             traces=traces,
