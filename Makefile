@@ -24,7 +24,7 @@ serve: install  ## Serve the shipped models on 127.0.0.1:50051; more options in 
 test: install  ## Run the tests; a selection or options in TEST_OPTIONS
 	$(BIN)/python -m pytest $(TEST_OPTIONS)
 
-lint: install  ## Check style, types, the API, the generated stubs and the import directions
+lint: install  ## Check style, types, the API, the generated stubs, the dependencies and the import directions
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
@@ -32,6 +32,7 @@ lint: install  ## Check style, types, the API, the generated stubs and the impor
 	$(BIN)/buf format --diff --exit-code
 	$(BIN)/buf breaking proto --against proto/api_baseline.json
 	$(BIN)/python scripts/generate_stubs.py --check
+	$(BIN)/python scripts/audit_dependencies.py
 	$(BIN)/python -m pytest -q tests/test_import_directions.py
 
 format: install  ## Format the code and the .proto files
