@@ -27,7 +27,7 @@ test: install  ## Run the tests; a selection or options in TEST_OPTIONS
 benchmark-translation: install  ## Time translation, beside the peers in DRAGOMAN_PEERS; options in BENCHMARK_OPTIONS
 	$(BIN)/python -m tests.benchmarks.translation.compare_speed $(BENCHMARK_OPTIONS)
 
-lint: install  ## Check style, types, the API, the generated stubs and the import directions
+lint: install  ## Check style, types, the API, the generated stubs, the dependencies and the import directions
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
@@ -35,6 +35,7 @@ lint: install  ## Check style, types, the API, the generated stubs and the impor
 	$(BIN)/buf format --diff --exit-code
 	$(BIN)/buf breaking proto --against proto/api_baseline.json
 	$(BIN)/python scripts/generate_stubs.py --check
+	$(BIN)/python scripts/audit_dependencies.py
 	$(BIN)/python -m pytest -q tests/test_import_directions.py
 
 format: install  ## Format the code and the .proto files

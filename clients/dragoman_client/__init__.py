@@ -3,6 +3,7 @@
 from dragoman_client.aio import AsyncClient
 from dragoman_client.channel import Retries
 from dragoman_client.client import Client
+from dragoman_client.credentials import Tls
 from dragoman_client.errors import (
     CallCancelledError,
     DeadlineExceededError,
@@ -121,6 +122,7 @@ __all__ = [
     "SolvedAnalogies",
     "StreamSummary",
     "TextScore",
+    "Tls",
     "TokenScore",
     "TooFewKnownError",
     "Translation",

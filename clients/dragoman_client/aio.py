@@ -31,10 +31,10 @@ from dragoman_client.channel import (
     DEFAULT_TIMEOUT,
     LONGEST_EVALUATION,
     Retries,
-    channel_options,
-    checked_address,
     checked_seconds,
 )
+from dragoman_client.connecting import connection_to
+from dragoman_client.credentials import Tls
 from dragoman_client.errors import (
     DeadlineExceededError,
     DragomanClientError,
@@ -102,6 +102,8 @@ class AsyncClient:
         timeout: float = DEFAULT_TIMEOUT,
         retries: Retries = DEFAULT_RETRIES,
         max_answer_bytes: int = DEFAULT_MAX_ANSWER_BYTES,
+        tls: Tls | None = None,
+        token: str | None = None,
     ) -> None:
         """Connects at the first call.
 
@@ -110,12 +112,17 @@ class AsyncClient:
             timeout: seconds that a call may take, retries included, unless it says otherwise.
             retries: how calls are sent again.
             max_answer_bytes: a larger answer is refused.
+            tls: encrypts the connection; without it, all is sent in plaintext.
+            token: goes with every call; only over TLS, or to a server on this machine.
         Raises:
-            ValueError: the address is not HOST:PORT, or the timeout not above 0.
+            ValueError: the address is not HOST:PORT, the timeout not above 0, a file of ``tls``
+                not what it should be, or the token would be sent in plaintext over the network.
         """
-        self.address = checked_address(address)
+        self._connection = connection_to(
+            address, retries=retries, max_answer_bytes=max_answer_bytes, tls=tls, token=token
+        )
+        self.address = self._connection.address
         self.timeout = checked_seconds(timeout)
-        self._options = channel_options(address, retries=retries, max_answer_bytes=max_answer_bytes)
         # gRPC binds a channel to the event loop that runs when it is made: the first call's.
         self._opened: grpc.aio.Channel | None = None
 
@@ -638,7 +645,7 @@ class AsyncClient:
     @property
     def _channel(self) -> grpc.aio.Channel:
         if self._opened is None:
-            self._opened = grpc.aio.insecure_channel(self.address, self._options)
+            self._opened = self._connection.aio_channel()
         return self._opened
 
     def _stream(

@@ -13,7 +13,9 @@ LONGEST_EVALUATION = 300.0  # seconds: the longest call that a server allows by 
 DEFAULT_MAX_ANSWER_BYTES = 256 * 1024 * 1024
 _HOST_AND_PORT = re.compile(r"([^\s/:\[\]]+|\[[0-9A-Fa-f:.]+(%\w+)?\]):(?P<port>\d{1,5})")
 _RESOLVER = re.compile(r"(unix|unix-abstract|dns|ipv4|ipv6|vsock|xds):.+")
-_LOOPBACK = re.compile(r"(localhost|127\.[\d.]+|\[::1\]):\d+")
+_ON_THIS_MACHINE = re.compile(
+    r"((dns|ipv4|ipv6):/*)?(localhost|127(\.\d{1,3}){3}|\[::1\]):\d+|unix(-abstract)?:.+"
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,6 +65,11 @@ def checked_address(address: str) -> str:
     raise ValueError(f"the server's address {address!r} is not HOST:PORT; give {DEFAULT_ADDRESS}")
 
 
+def is_on_this_machine(address: str) -> bool:
+    """Whether what is sent to ``address`` leaves this machine for certain not."""
+    return _ON_THIS_MACHINE.fullmatch(address) is not None
+
+
 def channel_options(
     address: str, *, retries: Retries, max_answer_bytes: int
 ) -> list[tuple[str, str | int]]:
@@ -78,7 +85,7 @@ def channel_options(
     ]
     if retries.attempts > 1:
         options.append(("grpc.service_config", _service_config(retries)))
-    if _LOOPBACK.fullmatch(address):
+    if is_on_this_machine(address):
         options.append(("grpc.enable_http_proxy", 0))
     return options
 

@@ -22,10 +22,10 @@ from dragoman_client.channel import (
     DEFAULT_TIMEOUT,
     LONGEST_EVALUATION,
     Retries,
-    channel_options,
-    checked_address,
     checked_seconds,
 )
+from dragoman_client.connecting import connection_to
+from dragoman_client.credentials import Tls
 from dragoman_client.errors import (
     DeadlineExceededError,
     DragomanClientError,
@@ -93,6 +93,8 @@ class Client:
         timeout: float = DEFAULT_TIMEOUT,
         retries: Retries = DEFAULT_RETRIES,
         max_answer_bytes: int = DEFAULT_MAX_ANSWER_BYTES,
+        tls: Tls | None = None,
+        token: str | None = None,
     ) -> None:
         """Connects at the first call.
 
@@ -101,13 +103,18 @@ class Client:
             timeout: seconds that a call may take, retries included, unless it says otherwise.
             retries: how calls are sent again.
             max_answer_bytes: a larger answer is refused.
+            tls: encrypts the connection; without it, all is sent in plaintext.
+            token: goes with every call; only over TLS, or to a server on this machine.
         Raises:
-            ValueError: the address is not HOST:PORT, or the timeout not above 0.
+            ValueError: the address is not HOST:PORT, the timeout not above 0, a file of ``tls``
+                not what it should be, or the token would be sent in plaintext over the network.
         """
-        self.address = checked_address(address)
+        connection = connection_to(
+            address, retries=retries, max_answer_bytes=max_answer_bytes, tls=tls, token=token
+        )
+        self.address = connection.address
         self.timeout = checked_seconds(timeout)
-        options = channel_options(address, retries=retries, max_answer_bytes=max_answer_bytes)
-        self._channel = grpc.insecure_channel(address, options)
+        self._channel = connection.channel()
 
     def __enter__(self) -> Client:
         return self

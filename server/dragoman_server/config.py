@@ -5,7 +5,8 @@ Flags win over the environment, the environment over the file, the file over the
     settings = load_settings(Path("dragoman.toml"), address="127.0.0.1:0", log_level="debug")
 
 A flag that is None was not given. The file is TOML, with the names of `ServerSettings` as keys and
-`default_models`, `models`, `workers`, `limits`, `batching` and `quotas` as tables; a relative folder
+`default_models`, `models`, `workers`, `limits`, `batching`, `quotas`, `tls` and `connections` as
+tables; a relative path
 in it is relative to the file. In the environment the names are in capitals behind DRAGOMAN_, with
 two underscores for a table:
 DRAGOMAN_ADDRESS, DRAGOMAN_LIMITS__SOURCES, DRAGOMAN_MODEL_REPOSITORIES (several folders are
@@ -20,7 +21,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 from pydantic_settings import (
     BaseSettings,
     EnvSettingsSource,
@@ -33,8 +41,16 @@ from pydantic_settings import (
 
 from dragoman_models.translation.arithmetic.choice import Arithmetic
 from dragoman_server.errors import ConfigError
+from dragoman_server.security.connection_limits import ConnectionLimits
 
 _PREFIX = "DRAGOMAN_"
+_OF_THE_CLIENT = {
+    f"{_PREFIX}{name}"
+    for name in (
+        "SERVER", "TOKEN", "TOKEN_FILE", "TLS", "TLS_CA", "TLS_CERTIFICATE", "TLS_KEY",
+        "TLS_SERVER_NAME",
+    )
+}  # fmt: skip
 _ADDRESS = re.compile(r"(?P<host>\[[0-9A-Fa-f:.%]+\]|[^\s:\[\]/]+):(?P<port>[0-9]{1,5})")
 
 Count = Annotated[int, Field(ge=1, le=1_000_000_000)]
@@ -131,6 +147,26 @@ class WorkerSettings(BaseModel):
         }
 
 
+class TlsFiles(BaseModel):
+    """The server's certificate, read again when it is renewed. All files are PEM."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    certificate: Path | None = Field(default=None, description="the server's, with its chain")
+    key: Path | None = Field(default=None, description="the certificate's key, not encrypted")
+    client_ca: Path | None = Field(
+        default=None, description="authorities; clients must show a certificate of one of them"
+    )
+
+    @model_validator(mode="after")
+    def _check_files(self) -> "TlsFiles":
+        if (self.certificate is None) != (self.key is None):
+            raise ValueError("certificate and key belong together; give both")
+        if self.client_ca is not None and self.certificate is None:
+            raise ValueError("client_ca is for TLS; give certificate and key too")
+        return self
+
+
 class Batching(BaseModel):
     """How calls are gathered. Tokens are those read, and those written for each hypothesis."""
 
@@ -187,8 +223,29 @@ class ServerSettings(BaseSettings):
     models: ModelSettings = ModelSettings()
     workers: WorkerSettings = WorkerSettings()
     limits: Limits = Limits()
+    tls: TlsFiles = TlsFiles()
+    connections: ConnectionLimits = ConnectionLimits()
+    accepted_tokens: Path | None = Field(
+        default=None, description="the file of `dragoman token`; without it no call needs a token"
+    )
+    allow_plaintext_on_network: bool = Field(
+        default=False, description="whether other machines may be served without TLS"
+    )
     batching: Batching = Batching()
     quotas: Quotas = Quotas()
+    metrics_address: str | None = Field(
+        default=None, description="HOST:PORT where Prometheus reads metrics; without it, nowhere"
+    )
+    allow_metrics_on_network: bool = Field(
+        default=False, description="whether other machines may read the metrics"
+    )
+    health_address: str | None = Field(
+        default=None,
+        description="HOST:PORT for health alone, in plaintext, for probes that speak no TLS",
+    )
+    traces: bool = Field(
+        default=False, description="whether OpenTelemetry traces calls; OTEL_* say where to"
+    )
     worker_threads: Annotated[int, Field(ge=1, le=256)] = Field(
         default=2, description="batches that models work on at the same time"
     )
@@ -213,9 +270,11 @@ class ServerSettings(BaseSettings):
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     log_format: Literal["text", "json"] = "text"
 
-    @field_validator("address")
+    @field_validator("address", "metrics_address", "health_address")
     @classmethod
-    def _check_address(cls, value: str) -> str:
+    def _check_address(cls, value: str | None) -> str | None:
+        if value is None:
+            return None
         match = _ADDRESS.fullmatch(value)
         if match is None or int(match["port"]) > 65_535:
             raise ValueError(f"{value!r} is no HOST:PORT; give for example 127.0.0.1:50051")
@@ -277,18 +336,25 @@ def _read_toml(path: Path) -> dict[str, Any]:
         raise ConfigError(f"{path}: cannot be read: {error.strerror or error}") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path}: is not TOML: {error}") from error
+    folder = path.absolute().parent
     folders = values.get("model_repositories")
     if isinstance(folders, list):
-        values["model_repositories"] = [
-            str(path.absolute().parent / folder) if isinstance(folder, str) else folder
-            for folder in folders
-        ]
+        values["model_repositories"] = [_in_folder(folder, name) for name in folders]
+    if "accepted_tokens" in values:
+        values["accepted_tokens"] = _in_folder(folder, values["accepted_tokens"])
+    files = values.get("tls")
+    if isinstance(files, dict):
+        values["tls"] = {key: _in_folder(folder, name) for key, name in files.items()}
     return values
+
+
+def _in_folder(folder: Path, name: object) -> object:
+    return str(folder / name) if isinstance(name, str) else name
 
 
 def _check_environment_names() -> None:
     """Refuse a misspelt variable. Others behind the prefix may belong to the client."""
-    known = {f"{_PREFIX}{name.upper()}" for name in ServerSettings.model_fields}
+    known = {f"{_PREFIX}{name.upper()}" for name in ServerSettings.model_fields} | _OF_THE_CLIENT
     for name in sorted(os.environ):
         top = name.upper().split("__")[0]
         if name.upper().startswith(_PREFIX) and top not in known:
@@ -317,6 +383,8 @@ def _known_keys(location: tuple[int | str, ...]) -> str:
         "default_models": DefaultModels,
         "models": ModelSettings,
         "workers": WorkerSettings,
+        "tls": TlsFiles,
+        "connections": ConnectionLimits,
         "batching": Batching,
         "quotas": Quotas,
     }

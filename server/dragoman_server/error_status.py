@@ -30,7 +30,13 @@ from dragoman_models.errors import (
     UnknownWordError,
     WorkCancelledError,
 )
-from dragoman_server.errors import DeadlinePassedError, NotServedError, QuotaExceededError
+from dragoman_server.errors import (
+    AccessDeniedError,
+    DeadlinePassedError,
+    NotAuthenticatedError,
+    NotServedError,
+    QuotaExceededError,
+)
 
 PUSHBACK_KEY = "grpc-retry-pushback-ms"
 
@@ -189,6 +195,8 @@ _TABLE: tuple[_Row, ...] = (
     ),
     _Row(error=WorkCancelledError, code=grpc.StatusCode.CANCELLED),
     _Row(error=DeadlinePassedError, code=grpc.StatusCode.DEADLINE_EXCEEDED),
+    _Row(error=NotAuthenticatedError, code=grpc.StatusCode.UNAUTHENTICATED),
+    _Row(error=AccessDeniedError, code=grpc.StatusCode.PERMISSION_DENIED),
     _Row(error=NotServedError, code=grpc.StatusCode.UNIMPLEMENTED),
 )
 _CODES = {code.value[0]: code for code in grpc.StatusCode}

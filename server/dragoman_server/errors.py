@@ -3,11 +3,15 @@
 DragomanError
 ├── NotServedError         a call that is designed, but not served by this version
 ├── DeadlinePassedError    the answer would come too late
+├── NotAuthenticatedError  the call has no token, or none that is accepted
+├── AccessDeniedError      the caller's scopes do not cover the call
 ├── QuotaExceededError     a client asks for more than its share (a LimitExceededError)
 └── StartupError           the server cannot start; the message says why and names the fix
     └── ConfigError        a setting is unknown or wrong
+        └── TokenFileError the file of accepted tokens cannot be read or written
 """
 
+from pathlib import Path
 from typing import Any
 
 from dragoman_models.errors import DragomanError, LimitExceededError
@@ -23,6 +27,14 @@ class NotServedError(DragomanError):
 
 class DeadlinePassedError(DragomanError):
     """The deadline of the call, or the longest that the server allows, has passed."""
+
+
+class NotAuthenticatedError(DragomanError):
+    """The call has no token, or none that this server accepts."""
+
+
+class AccessDeniedError(DragomanError):
+    """The caller is known, and may not make this call."""
 
 
 class QuotaExceededError(LimitExceededError):
@@ -46,3 +58,15 @@ class StartupError(DragomanError):
 
 class ConfigError(StartupError):
     """A setting is unknown or has a wrong value."""
+
+
+class TokenFileError(ConfigError):
+    """The file of accepted tokens cannot be read or written, or is none."""
+
+    def __init__(self, path: Path, reason: str) -> None:
+        super().__init__(f"{path}: {reason}")
+        self.path = path
+        self.reason = reason
+
+    def __reduce__(self) -> tuple[type["TokenFileError"], tuple[Path, str]]:
+        return type(self), (self.path, self.reason)

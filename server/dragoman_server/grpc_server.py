@@ -24,13 +24,21 @@ from dragoman_server.config import ServerSettings
 from dragoman_server.health import ServerHealth
 from dragoman_server.interceptors.access_log import AccessLogInterceptor
 from dragoman_server.interceptors.admission import AdmissionInterceptor
+from dragoman_server.interceptors.authorization import AuthorizationInterceptor
 from dragoman_server.interceptors.error_mapping import ErrorMappingInterceptor
+from dragoman_server.interceptors.metrics import MetricsInterceptor
+from dragoman_server.interceptors.quota import QuotaInterceptor
 from dragoman_server.interceptors.request_checking import RequestCheckingInterceptor
 from dragoman_server.interceptors.request_id import RequestIdInterceptor
 from dragoman_server.live_models import LiveModels
 from dragoman_server.model_repository import ModelRepository
+from dragoman_server.observability.metrics import ServerMetrics
 from dragoman_server.reflection import add_reflection
 from dragoman_server.scoring_process import ScoringProcess
+from dragoman_server.security.accepted_tokens import AcceptedTokens
+from dragoman_server.security.authorization import Authorization
+from dragoman_server.security.network import is_loopback
+from dragoman_server.security.quotas import Quotas
 from dragoman_server.served_families import (
     EMBEDDING_SERVICE,
     LANGUAGE_MODEL_SERVICE,
@@ -75,24 +83,34 @@ def build_server(
     repository: ModelRepository,
     live: LiveModels | None = None,
     observer: BatchObserver | None = None,
+    *,
+    metrics: ServerMetrics | None = None,
+    tracing: grpc.aio.ServerInterceptor | None = None,
 ) -> ServerParts:
     """The server with all its services, not yet listening. Call it in the event loop.
 
     Without `live`, the repository gets nothing more than it has. `observer` hears of all batches
-    and of the load that is shed.
+    and of the load that is shed, or else the metrics do.
+    Raises `TokenFileError` where the file of accepted tokens is not sound.
     """
     admission = AdmissionInterceptor(settings.max_deadline_seconds)
     server = grpc.aio.server(
         interceptors=(
+            *(() if tracing is None else (tracing,)),
             RequestIdInterceptor(),
             AccessLogInterceptor(),
+            *(() if metrics is None else (MetricsInterceptor(metrics),)),
             ErrorMappingInterceptor(),
+            AuthorizationInterceptor(_authorization(settings)),
             admission,
+            QuotaInterceptor(Quotas()),
             RequestCheckingInterceptor(settings.limits.message_bytes),
         ),
         options=_options(settings),
     )
-    batcher = _batcher(settings, observer)
+    batcher = _batcher(settings, observer or metrics)
+    if metrics is not None:
+        metrics.watch(batcher, repository)
     models = WorkQueue("model calls", batcher=batcher)
     scoring = WorkQueue("scoring", worker_threads=1, max_queued=settings.max_queued_calls)
     scoring_process = ScoringProcess()
@@ -162,4 +180,11 @@ def _options(settings: ServerSettings) -> Sequence[tuple[str, int]]:
         ("grpc.enable_channelz", 1),
         ("grpc.max_receive_message_length", settings.limits.message_bytes * _HARD_LIMIT_FACTOR),
         ("grpc.max_send_message_length", -1),
+        *settings.connections.channel_arguments(),
     )
+
+
+def _authorization(settings: ServerSettings) -> Authorization:
+    path = settings.accepted_tokens
+    tokens = None if path is None else AcceptedTokens(path)
+    return Authorization(tokens, only_this_machine=is_loopback(settings.address))

@@ -14,6 +14,10 @@ from dragoman_server.grpc_server import ServerParts, build_server
 from dragoman_server.health import OVERALL
 from dragoman_server.listening import listen
 from dragoman_server.model_version import ModelState
+from dragoman_server.observability.health_port import served_health
+from dragoman_server.observability.metrics_port import served_metrics
+from dragoman_server.observability.tracing import traced
+from dragoman_server.security.server_credentials import server_credentials
 from dragoman_server.served_families import SERVED_FAMILIES
 from dragoman_server.server_models import ServerModels, open_models
 from dragoman_server.services.evaluation import EVALUATION_SERVICE
@@ -32,9 +36,20 @@ async def serve(settings: ServerSettings) -> bool:
 
     Raises `StartupError` where the server cannot start.
     """
-    models = open_models(settings)
-    parts = build_server(settings, models.repository, models.live)
-    address = listen(parts.server, settings.address)
+    with served_metrics(settings) as metrics, traced(settings.traces) as tracing:
+        credentials = server_credentials(settings)
+        models = open_models(settings)
+        parts = build_server(
+            settings, models.repository, models.live, metrics=metrics, tracing=tracing
+        )
+        address = listen(parts.server, settings.address, credentials)
+        async with served_health(settings, parts.health):
+            return await _run(parts, models, settings, address)
+
+
+async def _run(
+    parts: ServerParts, models: ServerModels, settings: ServerSettings, address: str
+) -> bool:
     with _signals() as stop, closing(models.pool):
         await parts.health.start()
         await parts.server.start()

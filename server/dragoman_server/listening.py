@@ -10,11 +10,19 @@ from dragoman_server.errors import StartupError
 _REFUSALS = (errno.EADDRINUSE, errno.EACCES)
 
 
-def listen(server: grpc.aio.Server, address: str) -> str:
-    """Open the port; the address with the actual port. Raises `StartupError` if it cannot be."""
+def listen(
+    server: grpc.aio.Server, address: str, credentials: grpc.ServerCredentials | None = None
+) -> str:
+    """Open the port, with TLS where there are credentials; the address with the actual port.
+
+    Raises `StartupError` if it cannot be opened.
+    """
     _check_free(address)
     try:
-        port = server.add_insecure_port(address)
+        if credentials is None:
+            port = server.add_insecure_port(address)
+        else:
+            port = server.add_secure_port(address, credentials)
     except RuntimeError as error:
         raise _refused(address, str(error)) from error
     return f"{address.rpartition(':')[0]}:{port}"

@@ -30,9 +30,9 @@ from dragoman_models.vocabulary import Vocabulary
 from dragoman_server.config import ServerSettings
 from dragoman_server.grpc_server import ServerParts, build_server
 from dragoman_server.listening import listen
-from dragoman_server.live_models import LiveModels
 from dragoman_server.model_repository import ModelRepository
 from dragoman_server.model_version import ModelState, ModelVersion
+from dragoman_server.security.server_credentials import server_credentials
 
 # Two directions that the axes carry: number and kind; so cat - cats + dogs is dog.
 WORDS = ("cat", "cats", "dog", "dogs", "the", "zero")
@@ -131,7 +131,7 @@ async def running_server(
     versions: Sequence[ModelVersion] | None = None,
     *,
     repository: ModelRepository | None = None,
-    live: LiveModels | None = None,
+    **build: Any,
 ) -> AsyncIterator[RunningServer]:
     """The server with a repository, or with `versions`, or with the translator "backwards" and the
     vectors "animals"."""
@@ -142,12 +142,9 @@ async def running_server(
             ready_version("animals", "word-vectors", vectors),
             ready_version("backwards", "translation", translator),
         ]
-    parts = build_server(
-        ServerSettings(address="127.0.0.1:0", **(settings or {})),
-        repository or ModelRepository(versions),
-        live,
-    )
-    address = listen(parts.server, "127.0.0.1:0")
+    made = ServerSettings(**{"address": "127.0.0.1:0", **(settings or {})})
+    parts = build_server(made, repository or ModelRepository(versions), **build)
+    address = listen(parts.server, "127.0.0.1:0", server_credentials(made))
     await parts.health.start()
     await parts.server.start()
     async with grpc.aio.insecure_channel(address) as channel:

@@ -10,18 +10,21 @@ import typer
 from dragoman_client.cli.evaluate import evaluate
 from dragoman_client.cli.evaluate_vectors import evaluate_vectors
 from dragoman_client.cli.generate import generate
+from dragoman_client.cli.health import health
 from dragoman_client.cli.models import models
 from dragoman_client.cli.plot_vectors import plot_vectors
 from dragoman_client.cli.reporting import ReportingGroup, use_utf8
 from dragoman_client.cli.score import score
+from dragoman_client.cli.security_options import with_security
 from dragoman_client.cli.serve import serve
+from dragoman_client.cli.token import token
 from dragoman_client.cli.train import train
 from dragoman_client.cli.translate import translate
 from dragoman_client.cli.vector_files import export_vectors, import_vectors
 from dragoman_client.cli.words import analogy, nearest, similarity
 
 _SUBCOMMANDS = (
-    serve, translate, score, generate, similarity, nearest, analogy, evaluate,
+    serve, translate, score, generate, similarity, nearest, analogy, health, evaluate,
     import_vectors, export_vectors, evaluate_vectors, plot_vectors,
 )  # fmt: skip
 
@@ -50,9 +53,10 @@ def command() -> typer.Typer:
     )
     app.callback()(_options)
     for subcommand in _SUBCOMMANDS:
-        app.command()(subcommand)
+        app.command()(with_security(subcommand))
     app.add_typer(models(), name="models")
     app.add_typer(train(), name="train")
+    app.add_typer(token(), name="token")
     return app
 
 

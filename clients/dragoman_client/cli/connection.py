@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from dragoman_client.channel import DEFAULT_ADDRESS, DEFAULT_TIMEOUT
+from dragoman_client.cli.security_options import given_security
 from dragoman_client.client import Client
 from dragoman_client.requests import Model
 from dragoman_client.results import ModelVersion
@@ -34,7 +35,8 @@ DEFAULT_SECONDS = DEFAULT_TIMEOUT
 def connect(server: str, timeout: float) -> Client:
     """A client for the options of a subcommand; wrong ones are wrong usage."""
     try:
-        return Client(server, timeout=timeout)
+        security = given_security()
+        return Client(server, timeout=timeout, tls=security.tls, token=security.token)
     except ValueError as error:
         raise typer.BadParameter(str(error)) from error
 

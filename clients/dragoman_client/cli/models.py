@@ -19,6 +19,7 @@ from dragoman_client.cli.connection import (
     model_named,
 )
 from dragoman_client.cli.json_output import print_json
+from dragoman_client.cli.security_options import with_security
 from dragoman_client.results import ModelInfo, ModelState
 
 _COLUMNS = ("NAME", "VERSION", "FAMILY", "STATE", "LANGUAGES", "MB", "CURRENT", "ALIASES")
@@ -46,7 +47,7 @@ def models() -> typer.Typer:
         epilog="Without a subcommand it is show: `dragoman models`, `dragoman models fr-en`.",
     )
     for subcommand in (show, load, unload):
-        app.command()(subcommand)
+        app.command()(with_security(subcommand))
     return app
 
 

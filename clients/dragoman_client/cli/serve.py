@@ -24,6 +24,43 @@ def serve(
             metavar="FOLDER", help="A folder of bundles, beside the shipped models; repeatable."
         ),
     ] = None,
+    tls_certificate: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Serve with TLS: the certificate and its chain, PEM."),
+    ] = None,
+    tls_key: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="The key of the certificate, PEM.")
+    ] = None,
+    tls_client_ca: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Ask clients for a certificate of these authorities."),
+    ] = None,
+    accepted_tokens: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Ask for a token that `dragoman token` made."),
+    ] = None,
+    allow_plaintext_on_network: Annotated[
+        bool | None,
+        typer.Option(
+            "--allow-plaintext-on-network", help="Serve other machines although without TLS."
+        ),
+    ] = None,
+    health_address: Annotated[
+        str | None,
+        typer.Option(metavar="HOST:PORT", help="Health alone in plaintext, for probes."),
+    ] = None,
+    metrics_address: Annotated[
+        str | None,
+        typer.Option(metavar="HOST:PORT", help="Where Prometheus reads metrics."),
+    ] = None,
+    allow_metrics_on_network: Annotated[
+        bool | None,
+        typer.Option("--allow-metrics-on-network", help="Show other machines the metrics."),
+    ] = None,
+    traces: Annotated[
+        bool | None,
+        typer.Option("--traces", help="Trace calls by OpenTelemetry; OTEL_* say where to."),
+    ] = None,
     log_level: Annotated[
         str | None, typer.Option(metavar="LEVEL", show_default="info", help="debug to error.")
     ] = None,
@@ -44,9 +81,20 @@ def serve(
             config,
             address=address,
             model_repositories=tuple(models) if models else None,
+            tls=_given(certificate=tls_certificate, key=tls_key, client_ca=tls_client_ca),
+            accepted_tokens=accepted_tokens,
+            allow_plaintext_on_network=allow_plaintext_on_network,
+            health_address=health_address,
+            metrics_address=metrics_address,
+            allow_metrics_on_network=allow_metrics_on_network,
+            traces=traces,
             log_level=log_level,
             log_format=log_format,
         )
     except ConfigError as error:
         raise typer.BadParameter(str(error)) from error
     raise typer.Exit(run(settings))
+
+
+def _given(**files: Path | None) -> dict[str, Path] | None:
+    return {name: path for name, path in files.items() if path is not None} or None

@@ -11,6 +11,7 @@ import grpc
 
 from dragoman_server.interceptors.call_scope import CallScopeInterceptor, Context, seconds_left
 from dragoman_server.interceptors.request_id import current_request_id
+from dragoman_server.security.grant import current_grant
 
 _log = logging.getLogger("dragoman_server.access")
 _CODES = {code.value[0]: code for code in grpc.StatusCode}
@@ -19,7 +20,10 @@ _QUIET = ("/grpc.health.v1.", "/grpc.reflection.", "/grpc.channelz.")
 
 
 class AccessLogInterceptor(CallScopeInterceptor):
-    """Logs method, status, milliseconds, request id and peer; never what a request holds."""
+    """Logs method, status, milliseconds, request id, peer and the name of the caller's token.
+
+    Never what a request holds, and nothing of its metadata.
+    """
 
     @contextmanager
     def scope(self, method: str, context: Context) -> Iterator[None]:
@@ -36,15 +40,19 @@ class AccessLogInterceptor(CallScopeInterceptor):
             if _log.isEnabledFor(level):
                 fields = {
                     "method": method,
-                    "code": _outcome(context, gone),
+                    "code": outcome(context, gone),
                     "ms": round((time.monotonic() - started) * 1_000, 1),
                     "request_id": current_request_id(),
                     "peer": peer,
                 }
+                grant = current_grant()
+                if grant is not None and grant.name:
+                    fields["token"] = grant.name
                 _log.log(level, "call", extra={"fields": fields})
 
 
-def _outcome(context: Context, gone: bool) -> str:
+def outcome(context: Context, gone: bool) -> str:
+    """The name of the status of a call that ends; `gone` is whether its caller went away."""
     if gone:
         remaining = seconds_left(context)
         late = remaining is not None and remaining <= 0

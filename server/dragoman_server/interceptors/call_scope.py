@@ -25,21 +25,29 @@ _KINDS = {
 }
 
 
-class MadeHandlers:
-    """The handler that an interceptor makes of each method's own, made once and not at each call.
+_MOST_HANDLERS = 1_000
 
-    gRPC asks the interceptors at every call, and gets the same handler for the same method.
+
+class MadeHandlers:
+    """The handlers that an interceptor makes of each method's own, made once and not at each call.
+
+    gRPC asks the interceptors at every call. A method has few handlers: its own, and perhaps one
+    that refuses.
     """
 
     def __init__(self, make: Callable[[str, Handler], Handler]) -> None:
         self._make = make
-        self._made: dict[str, tuple[Handler, Handler]] = {}  # by method: its own, and ours
+        # Its own handler, which keeps its id from being another's, and ours.
+        self._made: dict[tuple[str, int], tuple[Handler, Handler]] = {}
 
     def of(self, method: str, handler: Handler) -> Handler:
         """What is made of `handler`, which answers `method`."""
-        known = self._made.get(method)
-        if known is None or known[0] is not handler:
-            known = self._made[method] = (handler, self._make(method, handler))
+        key = method, id(handler)
+        known = self._made.get(key)
+        if known is None:
+            if len(self._made) >= _MOST_HANDLERS:
+                self._made.clear()  # whatever makes handlers anew must not fill the memory
+            known = self._made[key] = (handler, self._make(method, handler))
         return known[1]
 
 

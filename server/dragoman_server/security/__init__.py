@@ -1,0 +1,1 @@
+"""Who may call, over what: TLS, tokens, scopes, quotas, and where plaintext is refused."""
