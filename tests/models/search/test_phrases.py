@@ -18,6 +18,7 @@ from dragoman_models.search.token_bytes import TokenBytes
 from dragoman_models.search.token_rules import (
     BannedTokens,
     ForcedPrefixes,
+    MinimumLengths,
     NoRepeatedNgrams,
     TokenRule,
 )
@@ -80,7 +81,7 @@ def search(
         ) if banned else None,
         required_phrases=RequiredPhrases(
             phrases=[phrases_of(one) for one in required], vocabulary=VOCABULARY, eos=EOS,
-        ) if required else None,
+        ) if any(required) else None,
     )  # fmt: skip
     return beam_search(model, model.state(), max_lengths=max_lengths, options=options)
 
@@ -199,6 +200,23 @@ def test_a_banned_phrase_in_the_prefix_is_not_written_again() -> None:
     for one in found:
         assert one.tokens[:2] == (3, 2)
         assert not holds(one.tokens[2:], "b")
+
+
+@pytest.mark.parametrize("required", [[], ["a b"], [". b", "aa"]])
+@pytest.mark.parametrize("width", [5, 50])
+def test_dead_ends_of_ngrams_end_as_the_phrases_allow(width: int, required: list[str]) -> None:
+    """Tokens run out before the minimum length. What the phrases leave no end is dropped."""
+    rules: list[TokenRule] = [NoRepeatedNgrams(size=1), MinimumLengths(minimums=[9], eos=EOS)]
+    for seed in range(5):
+        (found,) = search(
+            seed, required=[required], banned=[["a a", "b a"]], width=width, max_lengths=[9],
+            rules=rules,
+        )  # fmt: skip
+        assert found
+        for one in found:
+            assert all(holds(one.tokens, phrase) for phrase in required)
+            assert not holds_banned(one.tokens, ["a a", "b a"])
+            assert required or len(set(one.tokens)) == len(one.tokens)
 
 
 @pytest.mark.parametrize("width", [1, 3, 50])
