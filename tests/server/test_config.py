@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from dragoman_models.translation.arithmetic.choice import Arithmetic
 from dragoman_server.config import Limits, ServerSettings, load_settings
 from dragoman_server.errors import ConfigError
 
@@ -41,11 +42,13 @@ def test_flags_win_over_environment_over_file_over_defaults(
     config_file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("DRAGOMAN_WORKER_THREADS", "4")
+    monkeypatch.setenv("DRAGOMAN_TRANSLATION_ARITHMETIC", "int8")
     monkeypatch.setenv("DRAGOMAN_ADDRESS", "0.0.0.0:2")
     monkeypatch.setenv("DRAGOMAN_LIMITS__WORDS", "9")
     settings = load_settings(config_file, address="0.0.0.0:3", log_level=None)
     assert settings.address == "0.0.0.0:3"  # a flag
     assert settings.worker_threads == 4  # the environment
+    assert settings.translation_arithmetic is Arithmetic.INT8
     assert settings.max_queued_calls == 5  # the file
     assert settings.log_level == "info"  # the default: a flag of None was not given
     assert (settings.limits.words, settings.limits.pairs, settings.limits.queries) == (9, 8, 1_000)
@@ -98,6 +101,8 @@ def test_folders_in_the_environment_are_written_as_in_path(monkeypatch: pytest.M
         ("drain_seconds = nan", "drain_seconds"),
         ("drain_seconds = -1", "drain_seconds"),
         ("log_level = 'loud'", "log_level"),
+        ("translation_arithmetic = 'int4'", "translation_arithmetic"),
+        ("translation_shortlist = 'some'", "translation_shortlist"),
         ("address = 'localhost'", "address"),
         ("address = 'localhost:65536'", "address"),
         ("address = ''", "address"),

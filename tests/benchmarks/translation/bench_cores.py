@@ -8,13 +8,18 @@ from __future__ import annotations
 
 import json
 import multiprocessing
-import sys
+import os
 import threading
 import time
 from collections.abc import Callable
 
+import numpy as np
+import torch
 from tests.benchmarks.translation.bench_dragoman import options_of, random_translator
 from tests.benchmarks.translation.workload import given
+
+from dragoman_models.translation.arithmetic.layers import DenseLayer
+from dragoman_models.translation.arithmetic.packing import Precision
 
 _BATCH = 64
 
@@ -45,6 +50,19 @@ def worker(variant: str, texts: list[str], beam: int) -> Callable[[], int]:
     return work
 
 
+def products_alone() -> Callable[[], int]:
+    """The innermost loop on operands in the nearest cache: what two cores can give at best, which
+    is less than twice where they share a core's units."""
+    layer = DenseLayer(torch.randn(64, 512), None, Precision.INT8)
+    codes = Precision.INT8.rounded(np.zeros((2000, 512), np.float32))
+    layer(codes, 2000)
+
+    def work() -> int:
+        return len(layer(codes, 2000))
+
+    return work
+
+
 def of_threads(count: int, work: Callable[[], int], seconds: float) -> float:
     """All threads' sentences a second."""
     rates: list[float] = []
@@ -71,10 +89,13 @@ def of_processes(count: int, variant: str, texts: list[str], beam: int, seconds:
 
 def main() -> None:
     """Times one worker between the two kinds of two, so that a slow moment hits all alike."""
-    sys.setswitchinterval(0.001)
+    os.sched_setaffinity(0, range(os.cpu_count() or 1))  # whatever this process is tied to
     arguments = given()
     texts = [one.text for one in arguments.sources]
     seconds = 3 * arguments.seconds
+    alone = products_alone()
+    row = {"one": of_threads(1, alone, seconds / 3), "threads": of_threads(2, alone, seconds / 3)}
+    print(json.dumps({"products_alone": row["threads"] / row["one"]}), flush=True)
     for beam, batch in ((5, _BATCH), (5, 1)):
         work = worker(arguments.variant, texts[:batch], beam)
         row = {

@@ -9,10 +9,10 @@ Runs in OpenNMT-py's environment, whose training writes the model.
 from __future__ import annotations
 
 import argparse
+import multiprocessing
+from pathlib import Path
 
-import torch
-from tests.benchmarks.translation.bench_opennmt import write_model
-from tests.benchmarks.translation.workload import OUTPUT_PIECES, Source, given, run_cases
+from tests.benchmarks.translation.workload import OUTPUT_PIECES, Given, Source, given, run_cases
 
 TRANSFORMER = """encoder_type: transformer
 decoder_type: transformer
@@ -26,17 +26,30 @@ transformer_ff: 1024
 """
 
 
+def write_folder(arguments: Given, folder: Path) -> None:
+    """Has OpenNMT-py write a model, and converts it."""
+    import torch
+    from ctranslate2.converters import OpenNMTPyConverter
+    from tests.benchmarks.translation.bench_opennmt import write_model
+
+    checkpoint = write_model(arguments, "transformer", TRANSFORMER)
+    torch.serialization.add_safe_globals([argparse.Namespace])
+    OpenNMTPyConverter(str(checkpoint)).convert(str(folder))
+
+
 def main() -> None:
     """Times all cases."""
-    import ctranslate2
-    from ctranslate2.converters import OpenNMTPyConverter
-
     arguments = given()
     folder = arguments.work / "ctranslate2"
     if not folder.exists():
-        checkpoint = write_model(arguments, "transformer", TRANSFORMER)
-        torch.serialization.add_safe_globals([argparse.Namespace])
-        OpenNMTPyConverter(str(checkpoint)).convert(str(folder))
+        # In a process of its own: what it needs is no part of the memory reported.
+        writer = multiprocessing.get_context("spawn").Process(
+            target=write_folder, args=(arguments, folder)
+        )
+        writer.start()
+        writer.join()
+    import ctranslate2
+
     translator = ctranslate2.Translator(
         str(folder), device="cpu", compute_type=arguments.variant, inter_threads=1, intra_threads=1
     )

@@ -82,11 +82,16 @@ def _cores_lines(name: str, rows: list[dict[str, Any]]) -> list[str]:
         "| batch | one worker | two threads | ratio | one worker | two processes | ratio |",
         "|---|---:|---:|---:|---:|---:|---:|",
     ]  # fmt: skip
+    alone = next((row["products_alone"] for row in rows if "products_alone" in row), None)
     for row in rows:
+        if "products_alone" in row:
+            continue
         cells = []
         for one, two in (("one", "threads"), ("one_again", "processes")):
             cells += [f"{row[one]:,.0f}", f"{row[two]:,.0f}", f"{row[two] / row[one]:.2f}"]
         lines.append(f"| beam {row['beam']}, batch {row['batch']} | " + " | ".join(cells) + " |")
+    if alone is not None:
+        lines += ["", f"Products alone, from the nearest caches, by two threads: {alone:.2f}."]
     return lines
 
 

@@ -12,8 +12,11 @@ from dragoman_models.bundle import read_bundle, write_bundle
 from dragoman_models.errors import BundleError
 from dragoman_models.registry import load_model
 from dragoman_models.tokenizer import SubwordTokenizer, train_tokenizer
+from dragoman_models.translation.arithmetic.choice import Arithmetic
 from dragoman_models.translation.config import NetworkConfig
+from dragoman_models.translation.family import SHORTLIST, TranslationFamily
 from dragoman_models.translation.network import TranslationNetwork
+from dragoman_models.translation.shortlist import learn_shortlist
 from dragoman_models.translation.translator import TranslationOptions, Translator
 
 MakeNetwork = Callable[[NetworkConfig], TranslationNetwork]
@@ -161,3 +164,61 @@ def test_a_missing_tokenizer_is_named(tmp_path: Path, own_translator: Translator
     write(folder, own_translator, files={})
     with pytest.raises(BundleError, match=r"the bundle has no file 'tokenizer\.model'"):
         load_model(read_bundle(folder))
+
+
+@pytest.fixture(scope="module")
+def suited_translator(make_network: MakeNetwork, tokenizer: SubwordTokenizer) -> Translator:
+    """One that there are compiled loops for."""
+    config = NetworkConfig(vocabulary_size=340, embedding_size=64, encoder_size=16, decoder_size=64)
+    return Translator(make_network(config), tokenizer, source_language="fr", target_language="en")
+
+
+def test_the_family_says_what_translators_compute_with(
+    tmp_path: Path, suited_translator: Translator
+) -> None:
+    folder = tmp_path / "tiny" / "1"
+    write(folder, suited_translator)
+    options = TranslationOptions(beam_width=4, n_best=3, max_length=20)
+    sources = ["Tom dort.", "Où est la gare ?"]
+    expected = suited_translator.translate(sources, options)
+    found = {}
+    for kind in (Arithmetic.PLAIN, Arithmetic.FLOAT32, Arithmetic.AUTO):
+        family = TranslationFamily(arithmetic=kind)
+        loaded = load_model(read_bundle(folder), translation=family)
+        assert isinstance(loaded, Translator)
+        found[kind] = loaded.translate(sources, options)
+    assert found[Arithmetic.PLAIN] == expected
+    for answer, other in zip(found[Arithmetic.FLOAT32], expected, strict=True):
+        assert [one.tokens for one in answer] == [one.tokens for one in other]
+    assert all(1 <= len(answer) <= 3 for answer in found[Arithmetic.AUTO])
+
+
+def test_arithmetic_that_is_not_for_the_network_is_refused(
+    tmp_path: Path, own_translator: Translator
+) -> None:
+    folder = tmp_path / "tiny" / "1"
+    write(folder, own_translator)
+    with pytest.raises(BundleError, match=r'cannot be loaded: float32 .* choose "plain" or "auto"'):
+        TranslationFamily(arithmetic=Arithmetic.FLOAT32).load(read_bundle(folder))
+
+
+@pytest.mark.parametrize("use_shortlist", [False, True])
+def test_a_shortlist_is_used_where_it_is_asked_for(
+    tmp_path: Path, suited_translator: Translator, use_shortlist: bool
+) -> None:
+    folder, tokenizer = tmp_path / "tiny" / "1", suited_translator.tokenizer
+    shortlist = learn_shortlist([], vocabulary_size=340)  # the source's own pieces alone
+    files = {"tokenizer.model": tokenizer.model_bytes, SHORTLIST: shortlist.to_bytes()}
+    write(folder, suited_translator, config={"shortlist": True}, files=files)
+    family = TranslationFamily(arithmetic=Arithmetic.FLOAT32, use_shortlist=use_shortlist)
+    loaded = family.load(read_bundle(folder))
+    ((best, *_),) = loaded.translate(["Tom dort."], TranslationOptions(max_length=12))
+    assert (set(best.tokens) <= set(loaded.source_tokens("Tom dort."))) is use_shortlist
+
+
+def test_a_damaged_shortlist_is_named(tmp_path: Path, suited_translator: Translator) -> None:
+    folder = tmp_path / "tiny" / "1"
+    files = {"tokenizer.model": suited_translator.tokenizer.model_bytes, SHORTLIST: b"none"}
+    write(folder, suited_translator, config={"shortlist": True}, files=files)
+    with pytest.raises(BundleError, match="shortlist cannot be read"):
+        TranslationFamily(use_shortlist=True).load(read_bundle(folder))
