@@ -5,9 +5,9 @@ Flags win over the environment, the environment over the file, the file over the
     settings = load_settings(Path("dragoman.toml"), address="127.0.0.1:0", log_level="debug")
 
 A flag that is None was not given. The file is TOML, with the names of `ServerSettings` as keys and
-`default_models`, `limits`, `batching` and `quotas` as tables; a relative folder in it is relative
-to the file. In the environment the names are in capitals behind DRAGOMAN_, with two underscores for
-a table:
+`default_models`, `models`, `workers`, `limits`, `batching` and `quotas` as tables; a relative folder
+in it is relative to the file. In the environment the names are in capitals behind DRAGOMAN_, with
+two underscores for a table:
 DRAGOMAN_ADDRESS, DRAGOMAN_LIMITS__SOURCES, DRAGOMAN_MODEL_REPOSITORIES (several folders are
 separated as in PATH). Anything unknown or wrong is a `ConfigError` that names the key.
 """
@@ -31,6 +31,7 @@ from pydantic_settings import (
     SettingsError,
 )
 
+from dragoman_models.translation.arithmetic.choice import Arithmetic
 from dragoman_server.errors import ConfigError
 
 _PREFIX = "DRAGOMAN_"
@@ -89,6 +90,47 @@ class Limits(BaseModel):
     )
 
 
+class ModelSettings(BaseModel):
+    """How models come, go and are named. Aliases and pins: see docs/models-live.md."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    watch_seconds: Seconds = Field(
+        default=2.0, description="between two looks at the repositories; 0: they are not watched"
+    )
+    largest_bundle_bytes: Annotated[int, Field(ge=1, le=2**50)] = Field(
+        default=4 * 1024**3, description="a bundle of more is refused without being read"
+    )
+    load_timeout_seconds: Annotated[Seconds, Field(gt=0)] = Field(
+        default=300.0, description="for reading, verifying and warming up one bundle"
+    )
+    aliases: dict[str, str] = Field(
+        default_factory=dict, description="other names: NAME or NAME/VERSION by alias"
+    )
+    pinned: dict[str, Annotated[int, Field(ge=1, le=999_999_999)]] = Field(
+        default_factory=dict, description="the version that answers where none is named, by model"
+    )
+
+
+Workers = Literal["auto"] | Annotated[int, Field(ge=0, le=256)]
+
+
+class WorkerSettings(BaseModel):
+    """Processes for the models of a family; "auto" is one for each core, 0 the server's own."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    translation: Workers = Field(default="auto", description="for translators")
+    language_model: Workers = Field(default="auto", description="for language models")
+
+    def counts(self) -> dict[str, int]:
+        """Processes by family."""
+        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+        return {
+            family: (cores or 1) if setting == "auto" else int(setting) for family, setting in self
+        }
+
+
 class Batching(BaseModel):
     """How calls are gathered. Tokens are those read, and those written for each hypothesis."""
 
@@ -136,6 +178,14 @@ class ServerSettings(BaseSettings):
         default=True, description="whether the shipped models are served too"
     )
     default_models: DefaultModels = DefaultModels()
+    translation_arithmetic: Arithmetic = Field(
+        default=Arithmetic.AUTO, description="what translators compute with; auto: the fastest"
+    )
+    translation_shortlist: bool = Field(
+        default=False, description="whether translators use the shortlists of their bundles"
+    )
+    models: ModelSettings = ModelSettings()
+    workers: WorkerSettings = WorkerSettings()
     limits: Limits = Limits()
     batching: Batching = Batching()
     quotas: Quotas = Quotas()
@@ -265,6 +315,8 @@ def _known_keys(location: tuple[int | str, ...]) -> str:
     tables: dict[str, type[BaseModel]] = {
         "limits": Limits,
         "default_models": DefaultModels,
+        "models": ModelSettings,
+        "workers": WorkerSettings,
         "batching": Batching,
         "quotas": Quotas,
     }

@@ -27,6 +27,7 @@ from dragoman_server.interceptors.admission import AdmissionInterceptor
 from dragoman_server.interceptors.error_mapping import ErrorMappingInterceptor
 from dragoman_server.interceptors.request_checking import RequestCheckingInterceptor
 from dragoman_server.interceptors.request_id import RequestIdInterceptor
+from dragoman_server.live_models import LiveModels
 from dragoman_server.model_repository import ModelRepository
 from dragoman_server.reflection import add_reflection
 from dragoman_server.scoring_process import ScoringProcess
@@ -70,11 +71,15 @@ class ServerParts:
 
 
 def build_server(
-    settings: ServerSettings, repository: ModelRepository, observer: BatchObserver | None = None
+    settings: ServerSettings,
+    repository: ModelRepository,
+    live: LiveModels | None = None,
+    observer: BatchObserver | None = None,
 ) -> ServerParts:
     """The server with all its services, not yet listening. Call it in the event loop.
 
-    `observer` hears of all batches and of the load that is shed.
+    Without `live`, the repository gets nothing more than it has. `observer` hears of all batches
+    and of the load that is shed.
     """
     admission = AdmissionInterceptor(settings.max_deadline_seconds)
     server = grpc.aio.server(
@@ -105,7 +110,9 @@ def build_server(
         scoring_process, scoring, limits, repository=repository, models=models
     )
     evaluation_service_pb2_grpc.add_EvaluationServiceServicer_to_server(evaluation, server)
-    model_service_pb2_grpc.add_ModelServiceServicer_to_server(ModelService(repository), server)
+    model_service_pb2_grpc.add_ModelServiceServicer_to_server(
+        ModelService(repository, live or LiveModels(repository)), server
+    )
     _add_unserved_services(server)
     health = _add_own_services_of_grpc(server)
     return ServerParts(
@@ -122,7 +129,7 @@ def _batcher(settings: ServerSettings, observer: BatchObserver | None) -> Batche
     batching, quotas = settings.batching, settings.quotas
     return Batcher(
         "model calls",
-        worker_threads=settings.worker_threads,
+        worker_threads=max(settings.worker_threads, *settings.workers.counts().values()),
         queue=QueueLimits(tokens=settings.max_queued_tokens, calls=settings.max_queued_calls),
         batch=BatchLimits(items=batching.batch_items, cost=batching.batch_tokens),
         quota=ClientQuota(
