@@ -46,9 +46,9 @@ class bounded:  # noqa: N801 - it is used as a function
         kind: type[BaseException] | None,
         error: BaseException | None,
         traceback: TracebackType | None,
-    ) -> bool:
+    ) -> None:
         try:
-            return bool(await self._bound.timeout.__aexit__(kind, error, traceback))
+            await self._bound.timeout.__aexit__(kind, error, traceback)
         except TimeoutError:
             raise self._bound.passed() from None
 

@@ -208,7 +208,7 @@ async def test_a_stream_that_was_let_in_waits_its_turn_and_a_new_one_is_refused(
         await stream.write(embed("cat"))
         assert (await stream.read()).batch.results[0].HasField("word_vector")
         model.may_go_on.clear()
-        other = asyncio.ensure_future(_embedded(server, "dog"))
+        other = asyncio.ensure_future(_embedded(server, *["dog"] * 50))  # too many for the loop
         await wait_until(lambda: server.parts.queues[0].running == 1)
         await stream.write(embed("cats"))
         await wait_until(lambda: server.parts.queues[0].queued == 1)
@@ -221,8 +221,8 @@ async def test_a_stream_that_was_let_in_waits_its_turn_and_a_new_one_is_refused(
         await other
 
 
-async def _embedded(server: RunningServer, word: str) -> pb.EmbedResponse:
-    response: pb.EmbedResponse = await server.embedding.Embed(pb.EmbedRequest(words=[word]))
+async def _embedded(server: RunningServer, *words: str) -> pb.EmbedResponse:
+    response: pb.EmbedResponse = await server.embedding.Embed(pb.EmbedRequest(words=words))
     return response
 
 

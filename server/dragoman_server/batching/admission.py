@@ -8,6 +8,8 @@ from dragoman_server.batching.drain_rate import DrainRates, batches_of
 from dragoman_server.batching.fair_queue import FairQueue, Flow
 from dragoman_server.caller import Caller
 
+# A rate is an estimate: a call that would be ready at the last moment is as good as late.
+_MARGIN = 1.2
 _SHORTEST_RETRY, _LONGEST_RETRY = 0.05, 10.0
 
 
@@ -57,11 +59,11 @@ class Admission:
         left = caller.deadline - now
         all_of_it = self._queued_seconds(queue, flow, cost, items)
         busy = busy_seconds()
-        if (busy + all_of_it) / self._workers <= left:
+        if _MARGIN * (busy + all_of_it) / self._workers <= left:
             return None
         share = queue.cost_before(flow, cost) / (queue.cost + cost)
         alone = self.rates.seconds(flow.lane.kind, cost)
-        needed = max((busy + all_of_it * share) / self._workers, alone)
+        needed = _MARGIN * max((busy + all_of_it * share) / self._workers, alone)
         if needed <= left:
             return None
         reason = (

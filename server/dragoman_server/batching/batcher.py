@@ -193,7 +193,7 @@ class Batcher:
                 _fail(item, outcome.error)
             elif not item.answer.done():
                 item.answer.set_result(outcome)
-        if not cancelled and not batch.failed:
+        if cancelled < len(batch.items) and not batch.failed:
             self._admission.rates.measured(batch.kind, batch.cost, seconds)
         if batch.calls > 1:
             self._gather_calls = batch.calls

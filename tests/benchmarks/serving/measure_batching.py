@@ -1,6 +1,6 @@
 """Measures what dynamic batching gives: many callers of one sentence against offline batches.
 
-    python tests/benchmarks/serving/measure_batching.py [--seconds 30] [--json FILE]
+    python -m tests.benchmarks.serving.measure_batching [--seconds 30] [--json FILE]
 
 The server and the offline batches have the same core, one after the other; the callers have the
 others. Three things are measured, in about four minutes:
@@ -20,7 +20,15 @@ import time
 from pathlib import Path
 from typing import Any
 
-from serving_run import SENTENCES, WORDS, channel_to, quantile, rate_of, report, running_server
+from tests.benchmarks.serving.serving_run import (
+    SENTENCES,
+    WORDS,
+    channel_to,
+    quantile,
+    rate_of,
+    report,
+    running_server,
+)
 
 from dragoman.v1 import (
     embedding_service_pb2,
@@ -131,7 +139,14 @@ def main() -> None:
 
 
 def _offline_process(seconds: float, cores: list[int]) -> dict[str, float]:
-    command = [sys.executable, __file__, "--offline", "--seconds", str(seconds)]
+    command = [
+        sys.executable,
+        "-m",
+        "tests.benchmarks.serving.measure_batching",
+        "--offline",
+        "--seconds",
+        str(seconds),
+    ]
     done = subprocess.run(
         command,
         stdout=subprocess.PIPE,

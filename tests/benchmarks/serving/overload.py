@@ -1,6 +1,6 @@
 """Offers a server five times what it can do, and counts what it makes of it.
 
-    python tests/benchmarks/serving/overload.py [--seconds 120] [--times 5] [--deadline 2]
+    python -m tests.benchmarks.serving.overload [--seconds 120] [--times 5] [--deadline 2]
                                                 [--json FILE]
 
 First 64 callers measure the capacity: the most single sentences answered a second. Then sentences
@@ -19,7 +19,14 @@ from typing import Any
 
 import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
-from serving_run import SENTENCES, channel_to, quantile, rate_of, report, running_server
+from tests.benchmarks.serving.serving_run import (
+    SENTENCES,
+    channel_to,
+    quantile,
+    rate_of,
+    report,
+    running_server,
+)
 
 from dragoman.v1 import translation_service_pb2 as pb
 from dragoman.v1 import translation_service_pb2_grpc

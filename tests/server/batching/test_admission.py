@@ -1,4 +1,4 @@
-"""Rates are measured, queues are bounded by cost, and no deadline is promised that cannot be met."""
+"""Rates are measured, queues are bounded, and no deadline is promised that cannot be met."""
 
 from __future__ import annotations
 
@@ -124,7 +124,6 @@ def test_no_client_gets_more_than_its_rate_and_burst(asked: list[tuple[float, in
         try:
             quotas.take("one", cost, 0, now)
         except QuotaExceededError as error:
-            assert error.retry_after_seconds > 0
             # What it says is enough: then it is let in.
             waiter = ClientQuotas(ClientQuota(tokens_per_second=10.0, burst_seconds=5.0))
             waiter._paid = dict(quotas._paid)

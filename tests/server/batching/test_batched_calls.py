@@ -156,7 +156,8 @@ async def test_a_client_over_its_quota_is_told_which_and_when(server_with: Serve
         error = await failure(server.translation.Translate(request("a b c d e f", beam_width=8)))
     assert error.code() is Code.RESOURCE_EXHAUSTED
     assert int(dict(error.trailing_metadata() or ())["grpc-retry-pushback-ms"]) > 0
-    status = rpc_status.from_call(error)
+    call: Any = error  # it is one, whatever grpc's types say
+    status = rpc_status.from_call(call)
     kinds = {detail.TypeName() for detail in status.details}
     assert kinds == {"google.rpc.QuotaFailure", "google.rpc.RetryInfo"}
     failed = error_details_pb2.QuotaFailure()

@@ -33,7 +33,8 @@ def test_every_field_of_the_options_counts() -> None:
     plain = TranslationOptions()
     for one in fields(TranslationOptions):
         value = getattr(plain, one.name)
-        changed = replace(plain, **{one.name: other.get(type(value), "anything else")})
+        changes: dict[str, Any] = {one.name: other.get(type(value), "anything else")}
+        changed = replace(plain, **changes)
         assert option_key(changed) != option_key(plain), one.name
 
 
