@@ -45,7 +45,7 @@ from dragoman_client.options import (
     WordLookup,
 )
 from dragoman_client.queries import Query, VectorQuery, WeightedWords
-from dragoman_client.requests import Model
+from dragoman_client.requests import Model, PhrasesOfEach
 from dragoman_client.responses import ItemResult
 from dragoman_client.results import (
     GenerationEvent,
@@ -166,16 +166,19 @@ def translate(
     model: Model,
     options: TranslationOptions | None,
     target_prefix: str | Sequence[str] = "",
+    required_phrases: PhrasesOfEach = (),
+    banned_phrases: PhrasesOfEach = (),
 ) -> Call[TranslateResponse, OneOrMany[Translation]]:
     many = [sources] if isinstance(sources, str) else sources
     return Call(
         method="/dragoman.v1.TranslationService/Translate",
         request=requests.translate_request(
-            many, model=model, options=options, target_prefix=target_prefix
+            many, model=model, options=options, target_prefix=target_prefix,
+            required_phrases=required_phrases, banned_phrases=banned_phrases,
         ),
         response_type=TranslateResponse,
         read=_reader(responses.translate_results, len(many), single=isinstance(sources, str)),
-    )
+    )  # fmt: skip
 
 
 def score_targets(

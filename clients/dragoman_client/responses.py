@@ -65,6 +65,7 @@ from dragoman_client.results import (
     TokenScore,
     Translation,
     TranslationScores,
+    WordLink,
     WordMatch,
     WordVector,
 )
@@ -132,16 +133,21 @@ def analogy_results(response: AnalogyResponse) -> list[ItemResult[Neighbors]]:
 
 def translate_results(response: TranslateResponse) -> list[ItemResult[Translation]]:
     model = _model_version(response.model)
-    return [translation_result(result, model) for result in response.results]
+    partners = tuple(_model_version(partner) for partner in response.ensemble_models)
+    return [translation_result(result, model, partners) for result in response.results]
 
 
-def translation_result(result: TranslationResult, model: ModelVersion) -> ItemResult[Translation]:
+def translation_result(
+    result: TranslationResult, model: ModelVersion, ensemble_models: tuple[ModelVersion, ...] = ()
+) -> ItemResult[Translation]:
     if not (result.HasField("translation") and result.translation.hypotheses):
         return _item_error(result)
     return Translation(
         hypotheses=tuple(_hypothesis(found) for found in result.translation.hypotheses),
         source_token_count=result.translation.source_token_count,
         model=model,
+        seed=result.translation.seed if result.translation.HasField("seed") else None,
+        ensemble_models=ensemble_models,
     )
 
 
@@ -152,6 +158,7 @@ def stream_summary(message: TranslateStreamSummary) -> StreamSummary:
         error_count=message.error_count,
         source_token_count=message.source_token_count,
         target_token_count=message.target_token_count,
+        ensemble_models=tuple(_model_version(partner) for partner in message.ensemble_models),
     )
 
 
@@ -344,6 +351,14 @@ def _alignment(message: AlignmentMessage) -> Alignment:
         target_tokens=tuple(message.target_tokens),
         weights=tuple(
             weights[start : start + width] for start in range(0, len(weights), max(width, 1))
+        ),
+        word_links=tuple(
+            WordLink(
+                source=(link.source.start, link.source.end),
+                target=(link.target.start, link.target.end),
+                weight=link.weight,
+            )
+            for link in message.word_links
         ),
     )
 

@@ -1,11 +1,8 @@
 """Who makes the call that the current task answers, and until when the answer is of use."""
 
-import re
 import time
 from contextvars import ContextVar
 from dataclasses import dataclass, replace
-
-_NETWORK_PEER = re.compile(r"(?P<host>ipv[46]:.+):[0-9]+")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,9 +25,9 @@ def current_caller() -> Caller:
 def set_caller(peer: str, seconds_left: float | None) -> None:
     """State who calls: `peer` as gRPC writes it ("ipv4:127.0.0.1:40312"); its port is left out, so
     that whoever opens many connections gains no share by it."""
-    network = _NETWORK_PEER.fullmatch(peer)
+    host = peer.rpartition(":")[0] if peer.startswith(("ipv4:", "ipv6:")) else peer
     deadline = None if seconds_left is None else time.monotonic() + seconds_left
-    _current.set(Caller(client=network["host"] if network else peer, deadline=deadline))
+    _current.set(Caller(client=host, deadline=deadline))
 
 
 def identify(client: str) -> None:

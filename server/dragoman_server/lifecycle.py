@@ -1,6 +1,7 @@
 """The life of a server process: listen, load, serve, drain, end."""
 
 import asyncio
+import gc
 import logging
 import signal
 import sys
@@ -65,6 +66,10 @@ async def _load_and_watch(models: ServerModels, parts: ServerParts) -> None:
     ready = [one for one in versions if one.state is ModelState.READY]
     failed = [one for one in versions if one.state is ModelState.FAILED]
     _say(f"ready: {len(ready)} models" + (f", {len(failed)} refused" if failed else ""))
+    # Models stay for long: the collector of reference cycles need not look through them again and
+    # again, with every call waiting.
+    gc.collect()
+    gc.freeze()
     if models.watcher is not None:
         await models.watcher.run()
 

@@ -47,13 +47,14 @@ class FakeTranslator:
     def __init__(self) -> None:
         self.steps = 0
         self.calls: list[tuple[str, ...]] = []
+        self.required: list[Sequence[str]] = []  # phrases of each source
         self.seconds_a_step = 0.0
         self.steps_a_call = 1
         self.may_go_on = threading.Event()
         self.may_go_on.set()
         self.failure: Exception | None = None
 
-    def source_tokens(self, text: str) -> tuple[str, ...]:
+    def source_tokens(self, text: str, *, split_sentences: bool = False) -> tuple[str, ...]:
         return (*"".join(c for c in text if c.isprintable()).split(), "</s>")
 
     def translate(
@@ -62,9 +63,12 @@ class FakeTranslator:
         options: TranslationOptions,
         *,
         prefixes: Sequence[str] | None = None,
+        required_phrases: Sequence[Sequence[str]] | None = None,
+        banned_phrases: Sequence[Sequence[str]] | None = None,
         cancelled: Callable[[int], bool] | None = None,
     ) -> list[tuple[Hypothesis, ...]]:
         self.calls.append(tuple(sources))
+        self.required += required_phrases or []
         if self.failure is not None:
             raise self.failure
         for index, source in enumerate(sources):

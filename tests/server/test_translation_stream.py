@@ -139,7 +139,9 @@ async def test_both_clients_stream_in_order_and_say_what_failed(server: RunningS
 
     def synchronous() -> list[Any]:
         with Client(server.address) as client:
-            found = client.translate_stream(iter(texts), on_summary=summaries.append)
+            found = client.translate_stream(
+                iter(texts), required_phrases=["a"], on_summary=summaries.append
+            )
             return list(found)
 
     async def each() -> Any:
@@ -147,7 +149,9 @@ async def test_both_clients_stream_in_order_and_say_what_failed(server: RunningS
             yield text
 
     async with AsyncClient(server.address) as client:
-        stream = client.translate_stream(each(), on_summary=summaries.append)
+        stream = client.translate_stream(
+            each(), required_phrases=["a"], on_summary=summaries.append
+        )
         asynchronous = [one async for one in stream]
     for found in (asynchronous, await asyncio.to_thread(synchronous)):
         assert [one.text if isinstance(one, Translation) else "" for one in found] == [
@@ -155,6 +159,7 @@ async def test_both_clients_stream_in_order_and_say_what_failed(server: RunningS
         ]
         assert "text: is empty or blank" in str(found[5])
     assert [(one.item_count, one.error_count) for one in summaries] == [(700, 1), (700, 1)]
+    assert server.translator.required == [("a",)] * (2 * 699)
 
 
 async def test_what_the_callers_own_iterator_raises_is_raised(server: RunningServer) -> None:

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from dragoman_client.cli.extras import needs_extra
 from dragoman_client.cli.reporting import CommandError, report
-
-if TYPE_CHECKING:
-    from dragoman_models.translation.translator import Translator
 
 _INTERRUPTED = 130
 
@@ -44,6 +41,11 @@ def back_translation(
         int | None, typer.Option(min=1, metavar="N", help="Take the first N sentences only.")
     ] = None,
     beam_width: Annotated[int, typer.Option(min=1, max=64, metavar="K")] = 1,
+    top_k: Annotated[
+        int | None,
+        typer.Option(min=1, metavar="K", help="Draw from the K most probable tokens; no search."),
+    ] = None,
+    seed: Annotated[int, typer.Option(min=0, metavar="N", help="Of what is drawn.")] = 0,
     forward: Annotated[
         bool,
         typer.Option("--forward", help="The text is the source of the pairs, not the target."),
@@ -65,10 +67,12 @@ def back_translation(
         import torch
 
         from dragoman_models.errors import DragomanError
+        from dragoman_models.search.sampling_options import SamplingOptions
         from dragoman_models.translation.back_translation import (
             Progress,
             SyntheticOptions,
             SyntheticPairs,
+            read_translator,
         )
         from dragoman_models.translation.held_out import read_held_out
         from dragoman_models.translation.monolingual import SentenceSource
@@ -82,7 +86,7 @@ def back_translation(
 
     try:
         pairs = SyntheticPairs(
-            _translator(model),
+            read_translator(model),
             SyntheticOptions(
                 text=SentenceSource(
                     paths=tuple(text), column=column, split=split, fewest_words=fewest_words,
@@ -91,7 +95,11 @@ def back_translation(
                 filter=PairFilter(
                     held_out=read_held_out(exclude), least_log_prob=least_log_prob
                 ),
-                search=TranslationOptions(beam_width=beam_width),
+                search=TranslationOptions(
+                    beam_width=beam_width,
+                    sampling=None if top_k is None else SamplingOptions(top_k=top_k),
+                    seed=seed,
+                ),
                 forward=forward,
                 origin=f"{'translated' if forward else 'back-translated'} by {name}",
             ),
@@ -104,19 +112,6 @@ def back_translation(
         report("interrupted; the same command with --resume goes on")
         raise typer.Exit(_INTERRUPTED) from error
     typer.echo(f"{out}: {done.verdicts.get('kept', 0):,} pairs of {done.sentences:,} sentences")
-
-
-def _translator(folder: Path) -> Translator:
-    """The translator in a bundle; raises a domain error where there is none."""
-    from dragoman_models.bundle import read_bundle
-    from dragoman_models.errors import BundleError
-    from dragoman_models.registry import load_model
-    from dragoman_models.translation.translator import Translator
-
-    model = load_model(read_bundle(folder))
-    if not isinstance(model, Translator):
-        raise BundleError(folder, "is no translator; give a bundle of the family translation")
-    return model
 
 
 def _counts(verdicts: dict[str, int]) -> str:

@@ -17,7 +17,8 @@ def normalize_gates(gates: Tensor, gain: Tensor, shift: Tensor, *, count: int = 
         gates: (..., count * H); gain and shift broadcast to it.
     """
     size = gates.size(-1) // count
-    blocks = nn.functional.layer_norm(gates.unflatten(-1, (count, size)), (size,), eps=EPSILON)
+    blocks = gates.view(*gates.shape[:-1], count, size)
+    blocks = nn.functional.layer_norm(blocks, (size,), eps=EPSILON)
     return torch.addcmul(shift, blocks.flatten(-2), gain)
 
 
@@ -49,7 +50,7 @@ class StepNormalization:
     def forward(self, t: int, gates: Tensor, shift: Tensor) -> Tensor:
         """Normalizes the gates (D, B, 3H) of step ``t``; steps come in order."""
         size = gates.size(-1) // 3
-        blocks = gates.to(shift.dtype).unflatten(-1, (3, size))
+        blocks = gates.to(shift.dtype).view(*gates.shape[:-1], 3, size)
         normal, mean, root = torch.native_layer_norm(blocks, [size], None, None, EPSILON)
         self._kept.append((blocks, mean, root))
         self._normal[t] = normal.flatten(-2)
@@ -58,7 +59,7 @@ class StepNormalization:
     def backward(self, t: int, gradient: Tensor) -> Tensor:
         """Of step ``t``: the gradient of what ``forward`` gave -> that of what it was given."""
         blocks, mean, root = self._kept[t]
-        scaled = (gradient * self.gain).unflatten(-1, blocks.shape[-2:])
+        scaled = (gradient * self.gain).view_as(blocks)
         found: Tensor = torch.ops.aten.native_layer_norm_backward(
             scaled, blocks, [blocks.size(-1)], mean, root, None, None, [True, False, False]
         )[0]

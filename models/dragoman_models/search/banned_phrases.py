@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from dragoman_models.search.phrase_automaton import Phrase, PhraseAutomaton
+from dragoman_models.search.phrase_automaton import IntArray, Phrase, PhraseAutomaton
 from dragoman_models.search.token_bytes import TokenBytes
 
 _FORBIDDEN = float("-inf")
@@ -49,7 +49,7 @@ class _BannedPhrases:
         sets = list(dict.fromkeys(map(tuple, options.phrases)))
         self._automaton = PhraseAutomaton(sets, options.vocabulary, strict=True)
         starts = [self._automaton.starts[sets.index(tuple(one))] for one in options.phrases]
-        self._states = np.array(starts).reshape(-1, 1)  # (B, K)
+        self._states: IntArray = np.array(starts)[:, None]  # (B, K)
 
     def forbid(self, logits: Tensor, tokens: Tensor, sentences: Sequence[int]) -> None:
         """As a `TokenRule` does; what ends here it forbids to end."""
@@ -71,9 +71,8 @@ class _BannedPhrases:
     def advance(self, parents: Tensor, tokens: Tensor) -> None:
         """The hypotheses go on: (B, K') places of their parents, and their new tokens."""
         states = np.take_along_axis(self._states, parents.numpy(), axis=1)
-        self._states = self._automaton.advance(states.reshape(-1), tokens.numpy().reshape(-1))[
-            0
-        ].reshape(states.shape)
+        reached, _ = self._automaton.advance(states.reshape(-1), tokens.numpy().reshape(-1))
+        self._states = reached.reshape(states.shape)
 
     def keep(self, left: Tensor) -> None:
         """Drops all sentences but those at the positions ``left``."""

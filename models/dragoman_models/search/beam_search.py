@@ -312,6 +312,8 @@ class _Beam:
     def _end_dead_ends(self, best: Tensor, columns: Tensor, ends: Tensor) -> None:
         """Lets rows that the rules left no token end in eos, with the logits ``ends`` (B * K,)."""
         stuck = best[:, 0].isneginf()
+        if not stuck.any():
+            return
         best[stuck, 0] = ends[stuck]
         columns[stuck, 0] = self.options.eos
 
@@ -338,9 +340,10 @@ class _Beam:
 
     def collect_ended(self) -> None:
         """Moves hypotheses that end in eos to ``found`` and empties their places."""
-        ended = (self.tokens[:, :, -1] == self.options.eos) & self.log_probs.isfinite()
+        ended = self.tokens[:, :, -1] == self.options.eos
         if not ended.any():
             return
+        ended &= self.log_probs.isfinite()
         positions, places = ended.nonzero(as_tuple=True)
         histories = zip(
             positions.tolist(), places.tolist(), self.tokens[positions, places, 1:-1].tolist(),

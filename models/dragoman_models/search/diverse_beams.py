@@ -60,7 +60,7 @@ class DiverseBeams:
         return [ranked[position] for _, position in sorted(rounds)]
 
 
-def _times(tokens: Tensor, chosen: Sequence[Tensor], scores: Tensor, part: slice) -> Tensor:
+def _times(tokens: Tensor, chosen: list[Tensor], scores: Tensor, part: slice) -> Tensor:
     """(B, M') how many of the ``chosen`` end in the same token as those of the part."""
     if not chosen:
         return torch.zeros(1)

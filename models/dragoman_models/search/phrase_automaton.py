@@ -196,7 +196,7 @@ class _Rows:
         if most > len(self._places):
             more = np.full(max(most, 2 * len(self._places)) - len(self._places), -1)
             self._places = np.concatenate([self._places, more])
-        return np.unique(states[self._places[states] < 0]).tolist()
+        return list(map(int, np.unique(states[self._places[states] < 0])))
 
     def add(self, state: int, row: BoolArray) -> None:
         if self._count == len(self._rows):

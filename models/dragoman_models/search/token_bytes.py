@@ -55,8 +55,9 @@ class TokenBytes:
 
     def continues_word(self) -> npt.NDArray[np.bool_]:
         """(V,) tokens that begin with a character of a word, or what may be one."""
-        first = self.symbols[:, 0] if self.longest else np.full(len(self.tokens), -1)
-        return (first >= 0) & (first // 256 != OTHER // 256)
+        first: npt.NDArray[np.int64] = self.symbols[:, :1].astype(np.int64).sum(axis=1)
+        found: npt.NDArray[np.bool_] = (first >= 0) & (first // 256 != OTHER // 256)
+        return found if self.longest else np.zeros(len(self.tokens), np.bool_)
 
 
 def _symbols(content: bytes) -> list[int]:

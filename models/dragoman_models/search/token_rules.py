@@ -46,7 +46,7 @@ class BannedTokens:
         return frozenset(self.banned)
 
     def forbid(self, logits: Tensor, tokens: Tensor, sentences: Sequence[int]) -> None:
-        logits[:, :, list(self.banned)] = _FORBIDDEN
+        logits.index_fill_(2, torch.tensor(self.banned, dtype=torch.long), _FORBIDDEN)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,8 +61,12 @@ class MinimumLengths:
         return frozenset([self.eos])
 
     def forbid(self, logits: Tensor, tokens: Tensor, sentences: Sequence[int]) -> None:
-        short = torch.tensor([tokens.size(2) < self.minimums[one] for one in sentences])
-        logits[short, :, self.eos] = _FORBIDDEN
+        length = tokens.size(2)
+        short = [length < self.minimums[one] for one in sentences]
+        if all(short):
+            logits[:, :, self.eos] = _FORBIDDEN
+        elif any(short):
+            logits[torch.tensor(short), :, self.eos] = _FORBIDDEN
 
 
 @dataclass(frozen=True, kw_only=True)

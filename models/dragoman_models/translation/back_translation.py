@@ -17,7 +17,9 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from dragoman_models.errors import TrainingError
+from dragoman_models.bundle import read_bundle
+from dragoman_models.errors import BundleError, TrainingError
+from dragoman_models.registry import load_model
 from dragoman_models.training import write_atomically
 from dragoman_models.translation.corpus import SentencePair
 from dragoman_models.translation.monolingual import SentenceSource, read_sentences
@@ -34,7 +36,7 @@ class SyntheticOptions:
     Attributes:
         text: what is translated.
         filter: which pairs are kept.
-        search: how the translator searches.
+        search: how the translator searches, or draws (Edunov et al. 2018).
         forward: the text is the source side and its translation the target; otherwise the reverse.
         origin: the third column of every pair, such as "back-translated by en-fr/1".
     """
@@ -53,6 +55,18 @@ class Progress:
     sentences: int = 0
     written: int = 0
     verdicts: dict[str, int] = field(default_factory=dict)
+
+
+def read_translator(folder: Path) -> Translator:
+    """The translator in a bundle's folder, NAME/VERSION.
+
+    Raises:
+        BundleError: there is no bundle, or a damaged one, or one of another family.
+    """
+    model = load_model(read_bundle(folder))
+    if not isinstance(model, Translator):
+        raise BundleError(folder, "is no translator; give a bundle of the family translation")
+    return model
 
 
 class SyntheticPairs:

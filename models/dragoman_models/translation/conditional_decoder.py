@@ -94,12 +94,12 @@ class ConditionalDecoder(nn.Module):
             self.hidden_gates, self.second_gates, self.hidden_projection
         )
         input_norm, hidden_norm, context_norm, second_norm = self.norms
-        gates, embedded_readout = embedding_gates.split(self._parts, dim=1)
+        gates, embedded_readout = torch.split(embedding_gates, self._parts, dim=1)
         recurrent = hidden_norm(apply.hidden_gates(state.hidden))
         first = gru_step(input_norm(gates).float(), recurrent.float(), state.hidden)
         query = first.view(len(memory.keys), -1, first.size(1))
         context, weights = attend(self.attention, query.to(memory.keys.dtype), memory)
-        gates, context_readout = context.flatten(0, 1).split(self._parts, dim=1)
+        gates, context_readout = torch.split(context.flatten(0, 1), self._parts, dim=1)
         recurrent = second_norm(apply.second_gates(first))
         hidden = gru_step(context_norm(gates).float(), recurrent.float(), first)
         readout = embedded_readout + context_readout + apply.hidden_projection(hidden)

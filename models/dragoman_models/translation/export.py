@@ -31,9 +31,10 @@ from dragoman_models.translation.entity_survival import (
     read_probes,
     survival_rates,
 )
-from dragoman_models.translation.family import KNOWN_WORDS
+from dragoman_models.translation.family import KNOWN_WORDS, SHORTLIST
 from dragoman_models.translation.network import TranslationNetwork
 from dragoman_models.translation.recipe import TranslationRecipe, read_recipe
+from dragoman_models.translation.shortlist import Shortlist, learn_shortlist
 from dragoman_models.translation.substitution import learn_substitution
 from dragoman_models.translation.translator import TranslationOptions, Translator
 from dragoman_models.weight_encoding import WeightEncoding, decode_weights, encode_weights
@@ -52,6 +53,7 @@ class TrainedRun:
     translator: Translator
     curve: list[dict[str, str]]
     commands: tuple[str, ...]  # that trained it
+    shortlist: Shortlist
 
 
 def read_run(folder: Path, recipe: TranslationRecipe, encoding: WeightEncoding) -> TrainedRun:
@@ -83,6 +85,7 @@ def read_run(folder: Path, recipe: TranslationRecipe, encoding: WeightEncoding) 
     return TrainedRun(
         recipe=recipe, encoding=encoding, tensors=tensors, tokenizer=tokenizer,
         translator=translator, curve=curve, commands=_training_commands(folder.name, recipe),
+        shortlist=_shortlist(recipe, tokenizer),
     )  # fmt: skip
 
 
@@ -111,6 +114,17 @@ def _repair(recipe: TranslationRecipe) -> EntityRepair:
     return EntityRepair(
         stand_ins=learn_stand_ins(pairs, names),
         known=known_words(pair.source for pair in pairs),
+    )
+
+
+def _shortlist(recipe: TranslationRecipe, tokenizer: SubwordTokenizer) -> Shortlist:
+    """What the training text's pieces become."""
+    pairs = read_pairs(
+        recipe.train, source_column=recipe.source_column, target_column=recipe.target_column
+    )
+    sources, targets = (tokenizer.encode_all([pair[side] for pair in pairs]) for side in (0, 1))
+    return learn_shortlist(
+        zip(sources, targets, strict=True), vocabulary_size=tokenizer.vocabulary_size
     )
 
 
@@ -184,6 +198,8 @@ def export(
         },
     }
     name, files = out.absolute().parent.name, {"tokenizer.model": run.tokenizer.model_bytes}
+    config["shortlist"] = True
+    files[SHORTLIST] = run.shortlist.to_bytes()
     if (repair := run.translator.repair) is not None:
         config["stand_ins"] = repair.stand_ins.as_config()
         files[KNOWN_WORDS] = "\n".join(sorted(repair.known)).encode()

@@ -19,7 +19,7 @@ from typing import Annotated, Any
 import torch
 import typer
 
-from dragoman_models.errors import DragomanError, TrainingError
+from dragoman_models.errors import DragomanError, InvalidInputError, TrainingError
 from dragoman_models.metrics.translation_quality import MetricScore
 from dragoman_models.training import write_atomically
 from dragoman_models.translation.corpus import SentencePair, read_pairs
@@ -27,8 +27,8 @@ from dragoman_models.translation.curve_plot import plot_curves
 from dragoman_models.translation.export import bare_run
 from dragoman_models.translation.paper_protocol import PAPER, PLAIN, protocol_scores
 from dragoman_models.translation.recipe import TranslationRecipe, read_recipe
-from dragoman_models.translation.seed_ensemble import SeedEnsemble
 from dragoman_models.translation.text_preparation import MosesText
+from dragoman_models.translation.translator import TranslationOptions, Translator
 
 TEST_SETS = ("test_2016_flickr", "test_2017_flickr", "test_2017_mscoco")
 _PROTOCOLS = {
@@ -78,6 +78,33 @@ def read_test_set(recipe: TranslationRecipe, data: Path, name: str) -> list[Sent
     return read_pairs((paths[0], paths[1]), source_column=1, target_column=2)
 
 
+def run_translators(recipe: TranslationRecipe, runs: Sequence[Path]) -> list[Translator]:
+    """A translator of each run, and behind them that of all together if there are more than one.
+
+    Nothing is repaired, rounded or left out: the networks' own words, by torch's arithmetic.
+
+    Raises:
+        TrainingError: a run is missing or of another recipe, or they have no tokenizer in common.
+    """
+    translators = [
+        Translator(
+            *bare_run(run, recipe),
+            source_language=recipe.source_language,
+            target_language=recipe.target_language,
+        )
+        for run in runs
+    ]
+    if len(translators) == 1:
+        return translators
+    try:
+        return [*translators, translators[0].ensemble_with(translators[1:])]
+    except InvalidInputError as error:
+        raise TrainingError(
+            f"runs can be joined only if they share a tokenizer: {error}; train them with one "
+            "recipe and other seeds, or give them one shared_tokenizer"
+        ) from error
+
+
 def measure(
     recipe: TranslationRecipe, runs: Sequence[Path], data: Path, *,
     sets: Sequence[str] = TEST_SETS, beam_width: int = 5,
@@ -88,9 +115,8 @@ def measure(
         TrainingError: a run or a file is missing or of another recipe, or runs have no tokenizer
             in common.
     """
-    members = [bare_run(run, recipe) for run in runs]
-    groups = [[member] for member in members] + ([members] if len(members) > 1 else [])
-    ensembles = [SeedEnsemble(*zip(*group, strict=True)) for group in groups]
+    translators = run_translators(recipe, runs)
+    options = TranslationOptions(beam_width=beam_width)
     figures: Figures = {}
     for name in sets:
         pairs = read_test_set(recipe, data, name)
@@ -100,12 +126,12 @@ def measure(
             sources = [moses.prepare(source) for source in sources]
         scored = [
             protocol_scores(
-                ensemble.translate(sources, beam_width=beam_width),
+                [answer[0].text for answer in translator.translate(sources, options)],
                 [pair.target for pair in pairs],
                 language=recipe.target_language,
                 preparation=recipe.preparation,
             )
-            for ensemble in ensembles
+            for translator in translators
         ]
         figures[name] = {
             protocol: _set_figures([scores[protocol] for scores in scored], len(runs))

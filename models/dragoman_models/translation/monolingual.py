@@ -9,7 +9,7 @@ from pathlib import Path
 from dragoman_models.errors import TrainingError
 from dragoman_models.translation.corpus import read_lines
 from dragoman_models.translation.held_out import HeldOut, sentence_key
-from dragoman_models.translation.sentence_parts import split_sentences
+from dragoman_models.translation.sentence_splitting import split_sentences
 
 # As the sentence pairs write quotes and dashes; one-to-one, so nothing is lost.
 _PLAIN = str.maketrans({"\u2019": "'", "\u2018": "'", "\u201c": '"', "\u201d": '"', "\u00a0": " "})
@@ -46,7 +46,7 @@ def read_sentences(source: SentenceSource, held_out: HeldOut) -> Iterator[str]:
     """
     seen: set[int] = set()
     for text in _texts(source):
-        for sentence in split_sentences(text) if source.split else [text]:
+        for sentence in split_sentences(text).sentences if source.split else [text]:
             if len(seen) == source.most:
                 return
             sentence = _whole(sentence)

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple, Protocol
 import torch
 from torch import Tensor
 
+from dragoman_models.allocation import give_back_freed_memory
 from dragoman_models.search.beam_search import SearchModel
 from dragoman_models.translation.arithmetic.choice import Arithmetic, chosen, host_features
 from dragoman_models.translation.attention import AttentionMemory
@@ -67,4 +68,6 @@ def searched(
     from dragoman_models.translation.arithmetic.network import CompiledNetwork  # numba is heavy
     from dragoman_models.translation.arithmetic.packing import Precision
 
-    return CompiledNetwork(network, Precision(kind.value), shortlist)
+    compiled = CompiledNetwork(network, Precision(kind.value), shortlist)
+    give_back_freed_memory()  # that packing took
+    return compiled

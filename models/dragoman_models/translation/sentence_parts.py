@@ -13,10 +13,9 @@ from collections.abc import Iterator, Sequence
 
 from dragoman_models.translation.corpus import SentencePair
 from dragoman_models.translation.held_out import HeldOut
+from dragoman_models.translation.sentence_splitting import split_sentences
 
-_END = re.compile(r"(?<=[.!?\u2026])\s+(?=[\W\d_]*[^\W\d_a-z\u00df-\u00ff])")
 _OPENING = re.compile(r"^([^\W\d_]+(?:['\u2019-][^\W\d_]+)*)\s?, ?\S")
-_ABBREVIATION = re.compile(r"(?:^|\s)(?:[^\W\d_]|Mr|Mrs|Ms|Dr|Prof|St|Mme|Mlle|Nr|bzw|usw)\.$")
 _MARK = re.compile(r"[.!?\u2026]+[\"\u00bb\u201c\u201d\u2019)\s]*$")
 _MOST_DIFFERENT = 3.0  # times as long, with room for short sentences
 _ROOM = 10  # characters
@@ -24,7 +23,7 @@ _ROOM = 10  # characters
 
 def sentence_parts(pair: SentencePair) -> Iterator[SentencePair]:
     """The sentences of a pair, where both sides have as many, and its opening word."""
-    sides = [split_sentences(side) for side in pair]
+    sides = [split_sentences(side).sentences for side in pair]
     if len(sides[0]) == len(sides[1]) > 1:
         parts = [SentencePair(*part) for part in zip(*sides, strict=True)]
         if all(map(_go_together, parts)):
@@ -32,18 +31,6 @@ def sentence_parts(pair: SentencePair) -> Iterator[SentencePair]:
     openings = [_OPENING.match(side) for side in pair]
     if all(openings):
         yield SentencePair(*(f"{found[1]}." for found in openings if found))
-
-
-def split_sentences(text: str) -> list[str]:
-    """Cuts behind . ! ? and an ellipsis where what follows begins in upper case; not behind an
-    initial or a common abbreviation."""
-    sentences: list[str] = []
-    for part in _END.split(text):
-        if sentences and _ABBREVIATION.search(sentences[-1]):
-            sentences[-1] += " " + part
-        else:
-            sentences.append(part)
-    return sentences
 
 
 def _go_together(part: SentencePair) -> bool:

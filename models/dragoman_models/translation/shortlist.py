@@ -42,10 +42,12 @@ class Shortlist:
 
     def to_bytes(self) -> bytes:
         """The content of a bundle's file."""
-        arrays = {"common": self.common, "starts": self.starts, "tokens": self.tokens}
-        return safetensors.numpy.save(
-            {name: array.astype(np.int32) for name, array in arrays.items()}
-        )
+        narrow = np.uint16 if len(self.starts) <= 1 << 16 else np.int32
+        return safetensors.numpy.save({
+            "common": self.common.astype(np.int32),
+            "starts": self.starts.astype(np.int32),
+            "tokens": self.tokens.astype(narrow),
+        })  # fmt: skip
 
 
 def read_shortlist(data: bytes, *, vocabulary_size: int) -> Shortlist:
@@ -69,7 +71,7 @@ def read_shortlist(data: bytes, *, vocabulary_size: int) -> Shortlist:
 
 def learn_shortlist(
     pairs: Iterable[tuple[Sequence[int], Sequence[int]]], *, vocabulary_size: int,
-    common: int = 128, per_piece: int = 24,
+    common: int = 128, per_piece: int = 100,
 ) -> Shortlist:  # fmt: skip
     """Learns what source pieces become, from sentences side by side (piece ids without eos).
 

@@ -91,4 +91,6 @@ def _overlap(words: Sequence[Span], pieces: Sequence[Span]) -> npt.NDArray[np.fl
     first = np.array(words, dtype=np.float64).reshape(-1, 1, 2)
     second = np.array(pieces, dtype=np.float64).reshape(1, -1, 2)
     ends = np.minimum(first[..., 1], second[..., 1])
-    return np.maximum(ends - np.maximum(first[..., 0], second[..., 0]), 0.0)
+    starts = np.maximum(first[..., 0], second[..., 0])
+    shared: npt.NDArray[np.float64] = np.maximum(ends - starts, 0.0)
+    return shared

@@ -4,8 +4,8 @@ Clients share the workers equally by cost, and so do the calls of a client. Each
 the virtual time at which an ideal server, that worked on all of them at once, would begin its next
 item (`virtual_time`; tags as in start-time fair queueing: Goyal, Vin and Cheng 1997). The one with
 the smallest tag is next, and what is taken from it moves its tag on by the cost. Virtual time never
-lags behind the smallest tag (as in Bennett and Zhang's WF2Q+, 1996), so who comes back after a pause
-has saved nothing up.
+lags behind the smallest tag (as in Bennett and Zhang's WF2Q+, 1996), so who comes back after a
+pause has saved nothing up.
 
 A call that arrives has the tag of the present, and goes before calls of the same tag that have been
 served. So beside a long job it is in the very next batch, or, where such calls keep arriving and

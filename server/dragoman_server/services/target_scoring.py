@@ -1,7 +1,8 @@
 """ScoreTarget as work for the batcher: given translations of several calls scored at once."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from dragoman.v1 import translation_service_pb2 as pb
 from dragoman_models.errors import FieldViolation, InvalidInputError
@@ -14,6 +15,9 @@ from dragoman_server.model_version import ModelVersion
 from dragoman_server.services.batched_items import Wanted
 from dragoman_server.services.hypotheses import fill_hypothesis
 from dragoman_server.services.translation_options import length_normalization
+
+if TYPE_CHECKING:
+    from dragoman_models.translation.translator import Hypothesis
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,15 +77,7 @@ class TargetScoringEngine:
         problems = [list(self._violations(pair)) for pair in pairs]
         good = [pair for pair, found in zip(pairs, problems, strict=True) if not found]
         request = self._request
-        penalty = request.length_penalty if request.HasField("length_penalty") else 1.0
-        scored = iter(
-            self._model.score_targets(
-                [(pair.source, pair.target) for pair in good],
-                normalization=length_normalization(request.length_normalization),
-                length_penalty=penalty,
-                cancelled=lambda: all(cancelled(index) for index in range(len(payloads))),
-            )
-        )
+        scored = iter(self._scored(good, lambda: all(map(cancelled, range(len(payloads))))))
         results = []
         for payload, found in zip(payloads, problems, strict=True):
             result = pb.ScoreTargetResult()
@@ -98,6 +94,19 @@ class TargetScoringEngine:
                 )
             results.append(result)
         return results
+
+    def _scored(
+        self, pairs: Sequence[pb.TranslationPair], cancelled: Callable[[], bool]
+    ) -> "list[Hypothesis]":
+        if not pairs:
+            return []
+        request = self._request
+        return self._model.score_targets(
+            [(pair.source, pair.target) for pair in pairs],
+            normalization=length_normalization(request.length_normalization),
+            length_penalty=request.length_penalty if request.HasField("length_penalty") else 1.0,
+            cancelled=cancelled,
+        )
 
     def _violations(self, pair: pb.TranslationPair) -> Iterator[FieldViolation]:
         most = self._limits.source_characters

@@ -14,6 +14,7 @@ from dragoman_server.model_repository import ModelRepository
 from dragoman_server.served_families import TRANSLATION_SERVICE
 from dragoman_server.services.batched_items import run_items
 from dragoman_server.services.counts import count_violations
+from dragoman_server.services.ensemble_selection import ensemble_model, ensemble_partners
 from dragoman_server.services.model_selection import answered_by, selected
 from dragoman_server.services.target_scoring import target_scoring_lane, target_scoring_works
 from dragoman_server.services.translation_batches import translation_lane, translation_works
@@ -47,7 +48,9 @@ class TranslationService(translation_service_pb2_grpc.TranslationServiceServicer
             sum(len(source.text) for source in request.sources),
         )
         return pb.TranslateResponse(
-            model=answered_by(settings.version), results=[one.result for one in translated]
+            model=answered_by(settings.version),
+            results=[one.result for one in translated],
+            ensemble_models=[answered_by(partner) for partner in settings.partners],
         )
 
     async def TranslateStream(
@@ -72,8 +75,12 @@ class TranslationService(translation_service_pb2_grpc.TranslationServiceServicer
         if options.beam_width > self._limits.beam_width:
             text = f"is {options.beam_width}; this server takes at most {self._limits.beam_width}"
             raise InvalidInputError.single("options.beam_width", text)
+        version = selected(self._repository, TRANSLATION_SERVICE, request.model)
+        partners = ensemble_partners(self._repository, request.options)
         return TranslationSettings(
-            version=selected(self._repository, TRANSLATION_SERVICE, request.model),
+            version=version,
+            partners=partners,
+            model=ensemble_model(version, partners),
             asked=request.options,
             options=options,
             limits=self._limits,

@@ -39,9 +39,10 @@ class TranslationEngine:
 def translation_lane(settings: TranslationSettings) -> Lane:
     """Sources for the same model with the same options may share a batch."""
     version = settings.version
+    models = tuple(id(one.model) for one in (version, *settings.partners))
     options = (option_key(settings.options), option_key(settings.asked))
     return Lane(
-        key=("Translate", id(version.model), str(version), options),
+        key=("Translate", models, str(version), options),
         engine=TranslationEngine(settings),
         kind=f"Translate {version}",
     )
@@ -75,4 +76,4 @@ def _token_count(settings: TranslationSettings, text: str) -> int:
 def _cost(settings: TranslationSettings, tokens: int) -> int:
     """Tokens read, and those written if the translation has as many: one for each hypothesis."""
     fewest, most = settings.options.length_limits(tokens)
-    return tokens + settings.options.beam_width * min(max(tokens, fewest), most)
+    return tokens + settings.options.width * min(max(tokens, fewest), most)

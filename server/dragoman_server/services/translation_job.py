@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from dragoman.v1 import translation_service_pb2 as pb
@@ -16,7 +17,7 @@ from dragoman_server.services.hypotheses import fill_hypothesis
 if TYPE_CHECKING:
     from dragoman_models.translation.translator import Hypothesis, TranslationOptions
 
-_OF_SOURCE = re.compile(r"(sources|prefixes)\[([0-9]+)\]")
+_OF_SOURCE = re.compile(r"(sources|prefixes)\[([0-9]+)\](?:\.(.+))?")
 _FIELDS = {"sources": "text", "prefixes": "target_prefix"}  # the model's names, and the API's
 _FLOAT_BYTES = 4
 
@@ -34,6 +35,8 @@ class TranslationSettings:
     """What holds for all sources of a call: what answers, and how."""
 
     version: ModelVersion
+    partners: tuple[ModelVersion, ...] = ()
+    model: TranslationModel
     asked: pb.TranslationOptions
     options: "TranslationOptions"
     limits: Limits
@@ -49,7 +52,7 @@ class TranslationJob:
         roots: Sequence[str],
     ) -> None:
         """Args: roots: where each source stands in its request."""
-        self._model: TranslationModel = settings.version.model
+        self._model = settings.model
         self._asked = settings.asked
         self._options = settings.options
         self._limits = settings.limits
@@ -88,15 +91,17 @@ class TranslationJob:
         elif len(source.target_prefix) > most:
             self._refuse(index, long.format(len(source.target_prefix), most), "target_prefix")
         else:
-            tokens = self._model.source_tokens(source.text)
+            # Which sentence required phrases belong to cannot be told, so such a text stays whole.
+            split = self._options.split_sentences and not source.required_phrases
+            tokens = self._model.source_tokens(source.text, split_sentences=split)
             if len(tokens) <= 1:
                 self._refuse(index, "holds no characters that can be read; give some text")
             elif len(tokens) > self._limits.source_tokens:
                 most = self._limits.source_tokens
                 text = f"has {len(tokens):,} tokens; a text may have {most:,}: divide it"
                 self._refuse(index, text)
-            elif self._alignment_bytes(len(tokens)) > self._limits.alignment_bytes:
-                self._refuse(index, self._too_long_to_align(len(tokens)))
+            elif self._alignment_bytes(tokens) > self._limits.alignment_bytes:
+                self._refuse(index, self._too_long_to_align(tokens))
             else:
                 self._tokens[index] = tokens
 
@@ -110,6 +115,8 @@ class TranslationJob:
                     [source.text for source in sources],
                     self._options,
                     prefixes=[source.target_prefix for source in sources],
+                    required_phrases=[tuple(source.required_phrases) for source in sources],
+                    banned_phrases=[tuple(source.banned_phrases) for source in sources],
                     cancelled=_by_position(cancelled, indices),
                 )
             except InvalidInputError as error:
@@ -125,23 +132,28 @@ class TranslationJob:
             if named is None:
                 raise with_root(error, "options") from error
             index = indices[int(named[2])]
-            self._refuse(index, violation.description, _FIELDS[named[1]])
+            self._refuse(index, violation.description, named[3] or _FIELDS[named[1]])
             self._tokens.pop(index, None)
 
     def _refuse(self, index: int, description: str, field: str = "text") -> None:
         self._errors[index] = InvalidInputError.single(field, description)
 
-    def _alignment_bytes(self, source_length: int) -> int:
-        """The most that the search keeps for the alignments of one text."""
-        if not self._options.return_alignments:
+    def _alignment_bytes(self, tokens: Sequence[str]) -> int:
+        """The most that is kept for the alignments of one text with these source tokens."""
+        options = self._options
+        if not options.return_alignments:
             return 0
-        _, target_length = self._options.length_limits(source_length)
-        return source_length * (target_length + 1) * self._options.beam_width * _FLOAT_BYTES
+        # Sentences are searched one by one; what is kept of all is the whole of the n best.
+        width = options.n_best if options.split_sentences else options.width
+        ends = [-1, *(place for place, token in enumerate(tokens) if token == tokens[-1])]
+        lengths = [last - first for first, last in pairwise(ends)]
+        written = sum(options.length_limits(length)[1] + 1 for length in lengths)
+        return len(tokens) * written * width * _FLOAT_BYTES
 
-    def _too_long_to_align(self, source_length: int) -> str:
+    def _too_long_to_align(self, tokens: Sequence[str]) -> str:
         return (
-            f"has {source_length:,} tokens, whose alignments may take "
-            f"{self._alignment_bytes(source_length):,} bytes; this server keeps at most "
+            f"has {len(tokens):,} tokens, whose alignments may take "
+            f"{self._alignment_bytes(tokens):,} bytes; this server keeps at most "
             f"{self._limits.alignment_bytes:,}: divide the text, lower beam_width or max_length, "
             "or leave return_alignments unset"
         )
@@ -153,6 +165,8 @@ class TranslationJob:
         hypotheses: "Sequence[Hypothesis]",
     ) -> None:
         message.source_token_count = len(source_tokens)
+        if self._options.sampling is not None:
+            message.seed = self._options.seed
         for found in hypotheses:
             fill_hypothesis(
                 message.hypotheses.add(),

@@ -46,7 +46,10 @@ async def translate_stream(
     what ``settings_of`` raises; what came before it was answered.
     """
     settings = await _opened(requests, settings_of)
-    summary = pb.TranslateStreamSummary(model=answered_by(settings.version))
+    summary = pb.TranslateStreamSummary(
+        model=answered_by(settings.version),
+        ensemble_models=[answered_by(partner) for partner in settings.partners],
+    )
     async with batcher.call(translation_lane(settings)) as call:
         items = _Items(requests, settings, call)
         try:

@@ -84,6 +84,9 @@ def test_back_translation_by_a_shipped_model(dragoman: Any, tmp_path: Path) -> N
     assert again.code == 1
     assert "exists; give --resume or another file" in again.err
     assert dragoman(*arguments, "--resume").code == 0
+    drawn = [*arguments[:-1], str(tmp_path / "drawn.tsv"), "--top-k", "1", "--seed", "3"]
+    assert dragoman(*drawn).code == 0  # of the one most probable token: the same
+    assert (tmp_path / "drawn.tsv").read_bytes() == (tmp_path / "made.tsv").read_bytes()
 
 
 def test_back_translation_needs_a_translator(dragoman: Any, tmp_path: Path) -> None:

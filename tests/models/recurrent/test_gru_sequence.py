@@ -68,8 +68,9 @@ def options(*, directions: int, batch: int, size: int) -> tuple[Tensor, Tensor]:
 def test_gradient_with_a_mask_and_normalized(dropped: bool, normalized: bool) -> None:
     case = random_case(steps=3, directions=2, batch=2, size=3)
     mask, gain = options(directions=2, batch=2, size=3)
-    chosen = (mask if dropped else None, gain.requires_grad_() if normalized else None)
-    assert torch.autograd.gradcheck(run, (*case, *chosen))
+    chosen = mask if dropped else None, gain.requires_grad_() if normalized else None
+    everything: tuple[Tensor | None, ...] = (*case, *chosen)
+    assert torch.autograd.gradcheck(run, everything)  # type: ignore[arg-type]
 
 
 def test_states_are_those_of_the_equations() -> None:
@@ -101,6 +102,7 @@ def test_states_are_those_of_the_equations() -> None:
 def test_half_precision_normalizes_in_single() -> None:
     case = random_case(steps=5, directions=2, batch=4, size=6)
     mask, gain = options(directions=2, batch=4, size=6)
-    exact = run(*case, mask, gain)
-    half = run(*(part.bfloat16() for part in case[:2]), case[2].float(), mask.float(), gain.float())
+    gates, weight, bias = case
+    exact = run(gates, weight, bias, mask, gain)
+    half = run(gates.bfloat16(), weight.bfloat16(), bias.float(), mask.float(), gain.float())
     torch.testing.assert_close(half.double(), exact, atol=0.05, rtol=0)

@@ -213,10 +213,12 @@ def test_a_batch_may_mix_sentences_with_and_without_phrases(
     seed: int, width: int, required: bool
 ) -> None:
     """Each is searched as it is alone with the same model, whose bias tells sentences apart."""
-    lists = [[], ["a b", "b"], ["a."], []]
+    lists: list[list[str]] = [[], ["a b", "b"], ["a."], []]
     lengths = [4, 6, 3, 5]
-    given = {"required": lists} if required else {"banned": lists}
-    together = search(seed, width=width, max_lengths=lengths, **given)
+    together = search(
+        seed, width=width, max_lengths=lengths, required=lists if required else (),
+        banned=() if required else lists,
+    )  # fmt: skip
     plain = search(seed, width=width, max_lengths=lengths)
     for i in (0, 3):
         assert [one.tokens for one in together[i]] == [one.tokens for one in plain[i]]

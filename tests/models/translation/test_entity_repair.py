@@ -130,6 +130,8 @@ def test_a_lost_name_is_translated_again_and_scored_as_it_is_returned(
     assert repaired.attention is not None
     (prefixed,) = forgetful.translate(["Zeynep dort."], options, prefixes=["Zey"])
     assert forgetful.searches == 5  # whoever gives a prefix knows what is wanted
+    forgetful.translate(["Zeynep dort."], options, required_phrases=[["Tom"]])
+    assert forgetful.searches == 6  # and whoever requires a phrase
     assert prefixed
 
 
@@ -141,3 +143,13 @@ def test_cancelling_reaches_the_second_search(
         ["Zeynep dort."], TranslationOptions(beam_width=1, max_length=8), cancelled=lambda _: True
     )
     assert forgetful.searches == 1
+
+
+def test_a_banned_name_is_not_brought_back(
+    translator: Translator, tokenizer: SubwordTokenizer
+) -> None:
+    forgetful = Forgetful(tokenizer, translator)
+    options = TranslationOptions(beam_width=2, max_length=8)
+    for banned, expected in (("Zeynep", "Zey dort."), ("Zeyn", "Zeynep dort.")):
+        (answer,) = forgetful.translate(["Zeynep dort."], options, banned_phrases=[[banned]])
+        assert answer[0].text == expected

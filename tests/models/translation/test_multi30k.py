@@ -4,6 +4,7 @@ import csv
 import gzip
 import json
 import math
+import shutil
 import statistics
 from collections.abc import Sequence
 from pathlib import Path
@@ -26,11 +27,11 @@ from dragoman_models.translation.measure_multi30k import (
     as_table,
     main,
     read_test_set,
+    run_translators,
 )
 from dragoman_models.translation.network import TranslationNetwork
 from dragoman_models.translation.paper_protocol import PAPER, PLAIN, protocol_scores
 from dragoman_models.translation.recipe import read_recipe
-from dragoman_models.translation.seed_ensemble import SeedEnsemble
 from dragoman_models.translation.text_preparation import MosesText
 from dragoman_models.translation.trainer import TranslationTrainer
 from dragoman_models.translation.translator import TranslationOptions, Translator
@@ -154,16 +155,20 @@ def members(finished: Path, *seeds: int) -> list[tuple[TranslationNetwork, Subwo
     return [bare_run(finished / f"run-{seed}", recipe) for seed in seeds]
 
 
-def ensemble(finished: Path, *seeds: int) -> SeedEnsemble:
-    networks, tokenizers = zip(*members(finished, *seeds), strict=True)
-    return SeedEnsemble(networks, tokenizers)
+def translations(finished: Path, *seeds: int, beam_width: int, sources: Sequence[str]) -> list[str]:
+    """By the run of a seed, or all runs together."""
+    runs = [finished / f"run-{seed}" for seed in seeds]
+    last = run_translators(read_recipe(finished / "recipe.toml"), runs)[-1]
+    answers = last.translate(sources, TranslationOptions(beam_width=beam_width))
+    return [answer[0].text for answer in answers]
 
 
 def test_a_network_joined_with_itself_is_itself(finished: Path) -> None:
     sources = ["Tom dort.", "Où est la gare ?", "Merci."]
     for width in (1, 4):
-        alone = ensemble(finished, 1).translate(sources, beam_width=width)
-        assert ensemble(finished, 1, 1, 1).translate(sources, beam_width=width) == alone
+        alone = translations(finished, 1, beam_width=width, sources=sources)
+        joined = translations(finished, 1, 1, 1, beam_width=width, sources=sources)
+        assert joined == alone
 
 
 @torch.inference_mode()
@@ -189,18 +194,21 @@ def test_greedy_search_takes_the_most_probable_on_average(finished: Path) -> Non
         found.append(best)
         previous = torch.tensor([best])
     expected = tokenizer.decode(found)
-    assert ensemble(finished, 1, 2).translate(["Elle parle anglais."], beam_width=1) == [expected]
+    sources = ["Elle parle anglais."]
+    assert translations(finished, 1, 2, beam_width=1, sources=sources) == [expected]
 
 
-def test_runs_of_different_tokenizers_cannot_be_joined(finished: Path) -> None:
-    (network, tokenizer), other = (
-        members(finished, 1)[0],
-        train_tokenizer(["other text"] * 9, vocabulary_size=268),
-    )
-    with pytest.raises(TrainingError, match="only if they share a tokenizer"):
-        SeedEnsemble([network, network], [tokenizer, other])
-    with pytest.raises(TrainingError, match="only if they share a tokenizer"):
-        SeedEnsemble([], [])
+def test_runs_of_different_tokenizers_cannot_be_joined(
+    finished: Path, tmp_path: Path, pairs: Sequence[tuple[str, str]]
+) -> None:
+    other = tmp_path / "other"
+    shutil.copytree(finished / "run-1", other)
+    backwards = [side[::-1] for pair in pairs for side in pair]
+    tokenizer = train_tokenizer(backwards, vocabulary_size=330, model_type="bpe")
+    (other / "tokenizer.model").write_bytes(tokenizer.model_bytes)
+    recipe = read_recipe(finished / "recipe.toml")
+    with pytest.raises(TrainingError, match=r"joined only if they share a tokenizer.*vocabulary"):
+        run_translators(recipe, [finished / "run-1", other])
 
 
 # --- the report ---
@@ -224,7 +232,7 @@ def test_the_report(finished: Path, tmp_path: Path) -> None:
     pairs = read_test_set(read_recipe(finished / "recipe.toml"), finished, "test_2016_flickr")
     sources, references = zip(*pairs, strict=True)
     for column, seeds in (("run 1", (1,)), ("run 2", (2,)), ("ensemble", (1, 2))):
-        hypotheses = ensemble(finished, *seeds).translate(sources, beam_width=2)
+        hypotheses = translations(finished, *seeds, beam_width=2, sources=sources)
         scores = protocol_scores(hypotheses, references, language="en")
         for protocol, score in scores.items():
             found = figures[protocol]

@@ -11,32 +11,8 @@ from dragoman_models.translation.corpus import SentencePair
 from dragoman_models.translation.held_out import HeldOut
 from dragoman_models.translation.sentence_parts import (
     sentence_parts,
-    split_sentences,
     with_parts,
 )
-
-
-@pytest.mark.parametrize(
-    ("text", "expected"),
-    [
-        ("Salut ! Comment ça va ?", ["Salut !", "Comment ça va ?"]),
-        ("Hello, Tom. Good morning.", ["Hello, Tom.", "Good morning."]),
-        ("I'm late... Sorry! “Why?” Because.", ["I'm late...", "Sorry!", "“Why?” Because."]),
-        ("Mr. Smith met Dr. No.", ["Mr. Smith met Dr. No."]),
-        ("J. S. Bach is dead.", ["J. S. Bach is dead."]),
-        ("It costs 3.50 or so.", ["It costs 3.50 or so."]),
-        ("He left. they say", ["He left. they say"]),
-        ("Er ging. Übrigens kam sie.", ["Er ging.", "Übrigens kam sie."]),
-        ("", [""]),
-    ],
-)
-def test_sentences(text: str, expected: list[str]) -> None:
-    assert split_sentences(text) == expected
-
-
-@given(st.text(st.sampled_from("aB.!? \n…é")))
-def test_splitting_loses_nothing_but_blanks(text: str) -> None:
-    assert "".join("".join(split_sentences(text)).split()) == "".join(text.split())
 
 
 @pytest.mark.parametrize(

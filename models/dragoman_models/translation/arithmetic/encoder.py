@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import numpy as np
 from numpy.typing import NDArray
+from torch import Tensor
 
 from dragoman_models.tokenizer import PAD
 from dragoman_models.translation.arithmetic.layers import (
@@ -89,8 +90,8 @@ class CompiledEncoder:
 
 
 def _direction(network: TranslationNetwork, name: str, precision: Precision) -> GateLayer:
-    def parameter(kind: str) -> object:
-        return getattr(network.encoder.recurrent, f"{kind}_l0{name}")
+    def parameter(kind: str) -> Tensor:
+        return cast(Tensor, getattr(network.encoder.recurrent, f"{kind}_l0{name}"))
 
     return gate_layer(
         network.source_embedding,

@@ -27,15 +27,17 @@ from dragoman_models.translation.arithmetic.packing import (
     Floats,
     Precision,
     pack,
-    padded_rows,
 )
-from dragoman_models.translation.arithmetic.recurrence import decoder_gru, prefetch_rows
+from dragoman_models.translation.arithmetic.recurrence import (
+    decoder_gru,
+    gather_parents,
+    prefetch_rows,
+)
 from dragoman_models.translation.arithmetic.shortlisting import Shortlisted, Shortlisting
 from dragoman_models.translation.attention import AdditiveAttention
+from dragoman_models.translation.decoder import Decoder
 from dragoman_models.translation.network import TranslationNetwork
 from dragoman_models.translation.shortlist import Shortlist
-
-_PADDING = np.zeros(padded_rows(0), np.int64)  # any row: what tiles read behind the last one
 
 
 class CompiledState(NamedTuple):
@@ -81,6 +83,7 @@ class CompiledNetwork:
             hidden_weight=decoder.hidden_gates.weight, hidden_bias=decoder.hidden_gates.bias,
             precision=precision,
         )  # fmt: skip
+        assert isinstance(decoder, Decoder)  # noqa: S101 - `choice.suits` says so
         feeding = gates_by_unit(as_array(decoder.feed_gates.weight))
         self._feeding = pack(feeding, precision, panel=GATE_PANEL)
         projection = decoder.hidden_projection
@@ -138,15 +141,21 @@ class CompiledNetwork:
 
     def select(self, state: CompiledState, sentences: Tensor | None, rows: Tensor) -> CompiledState:
         """The state of hypotheses ``rows``; see `SearchModel`."""
-        parents, continued = np.unique(rows.numpy(), return_inverse=True)
         kept = state.sentences if sentences is None else state.sentences[sentences.numpy()]
-        padded = np.concatenate([parents, _PADDING])
-        return CompiledState(
-            state.memory, kept, state.hidden.take(parents, axis=0),
-            state.hidden_codes.take(padded, axis=0), state.fed_codes.take(padded, axis=0),
-            np.concatenate([[0], np.bincount(continued).cumsum()]),
-            np.argsort(continued, kind="stable"), state.outputs,
+        count, precision = len(rows), self._precision
+        hidden = np.empty((count, state.hidden.shape[1]), np.float32)
+        codes, fed = (
+            precision.activations(count, part.shape[1])
+            for part in (state.hidden_codes, state.fed_codes)
+        )
+        begins, children = np.empty(count + 1, np.int64), np.empty(count, np.int64)
+        parents = gather_parents(
+            rows.numpy(), state.hidden, state.hidden_codes, state.fed_codes, hidden, codes, fed,
+            begins, children,
         )  # fmt: skip
+        return CompiledState(
+            state.memory, kept, hidden[:parents], codes, fed, begins, children, state.outputs
+        )
 
     def _advance(self, previous: Tensor, state: CompiledState) -> tuple[CompiledState, Tensor]:
         """The state after tokens (N,), and attention weights (N, S)."""

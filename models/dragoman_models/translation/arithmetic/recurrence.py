@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 from numpy import float32
 
 from dragoman_models.embeddings.training.compilation import compiled, inlined
@@ -64,6 +65,41 @@ def prefetch_rows(table: Any, tokens: Any) -> None:
     for token in tokens:
         for place in range(0, length, line):
             prefetch(entries, token * length + place)
+
+
+@compiled
+def gather_parents(
+    rows: Any, hidden: Any, hidden_codes: Any, fed_codes: Any,
+    next_hidden: Any, next_hidden_codes: Any, next_fed_codes: Any, begins: Any, children: Any,
+) -> int:  # fmt: skip
+    """Takes the states that N new hypotheses continue, each once, in their order.
+
+    Args:
+        rows: (N,), which of the old rows each new hypothesis continues.
+        hidden, hidden_codes, fed_codes: of the old rows; next_...: take those that are continued,
+            of which there are at most N.
+        begins, children: (N + 1,) and (N,), take the hypotheses of each, see `decoder_gru`.
+    Returns:
+        how many are continued.
+    """
+    ends = np.zeros(len(hidden) + 1, np.int64)
+    for row in rows:
+        ends[row + 1] += 1
+    count = 0
+    begins[0] = 0
+    for row in range(len(hidden)):
+        continued = ends[row + 1]
+        ends[row + 1] += ends[row]
+        if continued > 0:
+            next_hidden[count] = hidden[row]
+            next_hidden_codes[count] = hidden_codes[row]
+            next_fed_codes[count] = fed_codes[row]
+            count += 1
+            begins[count] = ends[row + 1]
+    for child, row in enumerate(rows):
+        children[ends[row]] = child
+        ends[row] += 1
+    return count
 
 
 @compiled

@@ -50,7 +50,7 @@ _I8, _I16, _I32, _I64 = (ir.IntType(bits) for bits in (8, 16, 32, 64))
 _FLOAT, _HALF, _BFLOAT = ir.FloatType(), ir.HalfType(), _BfloatType()
 _FLOATS, _SUMS = ir.VectorType(_FLOAT, LANES), ir.VectorType(_I32, LANES)
 _BYTES, _BFLOATS = ir.VectorType(_I8, 64), ir.VectorType(_BFLOAT, 32)
-_lanes: Any = Float32x16()  # type: ignore[no-untyped-call]
+_lanes: Any = Float32x16()
 _pointer_type: Any = types.CPointer
 
 
