@@ -13,7 +13,13 @@ from pathlib import Path
 import pytest
 from tests.end_to_end.conftest import DRAGOMAN, Finished, RunningServer
 
-from dragoman_client import Client, GenerationChunk, GenerationOptions
+from dragoman_client import (
+    Client,
+    DragomanClientError,
+    GenerationChunk,
+    GenerationOptions,
+    TextScore,
+)
 
 MODELS = ("english-lstm", "english-gru")
 
@@ -24,6 +30,13 @@ def processor_seconds(process_id: int) -> float:
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
+def scores(client: Client, texts: list[str], model: str) -> list[TextScore]:
+    """The scores of texts in one call, with their tokens; none may fail."""
+    found = client.score_texts(texts, model=model, return_tokens=True)
+    assert not any(isinstance(one, DragomanClientError) for one in found)
+    return [one for one in found if isinstance(one, TextScore)]
+
+
 @pytest.mark.parametrize("model", MODELS)
 def test_english_is_likelier_than_the_same_words_in_disorder(client: Client, model: str) -> None:
     pairs = [
@@ -32,18 +45,20 @@ def test_english_is_likelier_than_the_same_words_in_disorder(client: Client, mod
         ("They were waiting at the door.", "Door waiting they the at were."),
     ]
     for right, wrong in pairs:
-        first, second = client.score_texts([right, wrong], model=model)
+        first, second = scores(client, [right, wrong], model)
         assert first.log_prob > second.log_prob + 5
 
 
 @pytest.mark.parametrize("model", MODELS)
 def test_a_text_scored_alone_or_in_a_batch_has_the_same_figures(client: Client, model: str) -> None:
     texts = ["It was a dark night.", "", "שלום 😀 naïve", "a" * 3000]
-    together = client.score_texts(texts, model=model, return_tokens=True)
-    for text, score in zip(texts, together, strict=True):
-        alone = client.score_texts(text, model=model, return_tokens=True)
+    for text, score in zip(texts, scores(client, texts, model), strict=True):
+        (alone,) = scores(client, [text], model)
         assert score.log_prob == pytest.approx(alone.log_prob, rel=1e-4)
-        assert "".join(token.text for token in score.tokens if token.text) or not text
+        assert [(token.start, token.end) for token in score.tokens] == [
+            (token.start, token.end) for token in alone.tokens
+        ]
+        assert max((token.end for token in score.tokens), default=0) == len(text)
 
 
 @pytest.mark.parametrize("model", MODELS)
@@ -69,8 +84,9 @@ def test_the_two_share_a_vocabulary_and_state_their_figures(client: Client) -> N
         assert card.info.size_bytes < most
         assert 1 < card.info.metrics["test.plain.perplexity"] < 100
         assert "Standard Ebooks" in card.card
-    first, second = (client.score_texts("naïve cafés", model=m, return_tokens=True) for m in MODELS)
-    assert [token.text for token in first.tokens] == [token.text for token in second.tokens]
+    first, second = (scores(client, ["naïve cafés"], model)[0] for model in MODELS)
+    assert [token.token for token in first.tokens] == [token.token for token in second.tokens]
+    assert first.perplexity is not None
     assert math.isfinite(first.perplexity)
 
 

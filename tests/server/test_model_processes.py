@@ -47,6 +47,7 @@ from dragoman_server.workers.worker_process import WorkerProcess
 if TYPE_CHECKING:
     from tests.server.conftest import ServerFactory
 
+pytestmark = pytest.mark.timeout(900)  # processes start, which takes long on a busy machine
 PATIENCE = 200.0  # seconds until a process must have started, however busy the machine is
 TEXTS = ("the cat sat on the mat", "a dog ran in the park", "quick brown foxes jump")
 LONG = TranslationOptions(beam_width=4, min_length=5_000, max_length=5_000)  # takes minutes
@@ -129,7 +130,14 @@ def wait_for(condition: Callable[[], bool]) -> None:
 
 
 def wait_for_processes(placed: PlacedModels, *, other_than: int = 0) -> None:
-    wait_for(lambda: len(set(placed.pool.process_ids()) - {other_than}) == 2)
+    """Until both processes are there, and idle: also with what earlier tests have left to do."""
+    pool = placed.pool
+    wait_for(
+        lambda: (
+            len(set(pool.process_ids()) - {other_than}) == 2
+            and all(not slot.busy and slot.loaded <= set(pool._models) for slot in pool._slots)
+        )
+    )
 
 
 # --- the same answers ---
