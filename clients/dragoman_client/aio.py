@@ -563,6 +563,19 @@ class AsyncClient:
         """One model with its card."""
         return await self._run(calls.get_model(model), timeout)
 
+    async def load_model(
+        self, model: Model, *, pin: bool = False, timeout: float | None = None
+    ) -> ModelInfo:
+        """Has a model of the server's repository loaded, warmed up, and described once it answers;
+        without a version the highest one. With ``pin`` it answers from now on the calls that name
+        no version, whatever higher ones there are."""
+        return await self._run(calls.load_model(model, pin=pin), timeout)
+
+    async def unload_model(self, model: Model, *, timeout: float | None = None) -> list[ModelInfo]:
+        """Takes a version, or all of a model, out of the server's memory once the calls that it
+        answers have ended."""
+        return await self._run(calls.unload_model(model), timeout)
+
     # --- health ---
 
     async def check_health(

@@ -26,7 +26,12 @@ from dragoman.v1.language_model_service_pb2 import (
     GenerateResponse,
     LanguageModelServiceScoreResponse,
 )
-from dragoman.v1.model_service_pb2 import GetModelResponse, ListModelsResponse
+from dragoman.v1.model_service_pb2 import (
+    GetModelResponse,
+    ListModelsResponse,
+    LoadModelResponse,
+    UnloadModelResponse,
+)
 from dragoman.v1.translation_service_pb2 import ScoreTargetResponse, TranslateResponse
 from dragoman_client import requests, responses
 from dragoman_client.errors import DragomanClientError, ServerError
@@ -47,6 +52,7 @@ from dragoman_client.results import (
     HealthStatus,
     Hypothesis,
     ModelCard,
+    ModelInfo,
     ModelPage,
     ModelState,
     Neighbors,
@@ -273,6 +279,24 @@ def get_model(model: Model) -> Call[GetModelResponse, ModelCard]:
         request=requests.get_model_request(model),
         response_type=GetModelResponse,
         read=responses.model_card,
+    )
+
+
+def load_model(model: Model, *, pin: bool) -> Call[LoadModelResponse, ModelInfo]:
+    return Call(
+        method="/dragoman.v1.ModelService/LoadModel",
+        request=requests.load_model_request(model, pin=pin),
+        response_type=LoadModelResponse,
+        read=responses.loaded_model,
+    )
+
+
+def unload_model(model: Model) -> Call[UnloadModelResponse, list[ModelInfo]]:
+    return Call(
+        method="/dragoman.v1.ModelService/UnloadModel",
+        request=requests.unload_model_request(model),
+        response_type=UnloadModelResponse,
+        read=responses.unloaded_models,
     )
 
 

@@ -551,6 +551,19 @@ class Client:
         """One model with its card."""
         return self._run(calls.get_model(model), timeout)
 
+    def load_model(
+        self, model: Model, *, pin: bool = False, timeout: float | None = None
+    ) -> ModelInfo:
+        """Has a model of the server's repository loaded, warmed up, and described once it answers;
+        without a version the highest one. With ``pin`` it answers from now on the calls that name
+        no version, whatever higher ones there are."""
+        return self._run(calls.load_model(model, pin=pin), timeout)
+
+    def unload_model(self, model: Model, *, timeout: float | None = None) -> list[ModelInfo]:
+        """Takes a version, or all of a model, out of the server's memory once the calls that it
+        answers have ended."""
+        return self._run(calls.unload_model(model), timeout)
+
     # --- health ---
 
     def check_health(self, service: str = "", *, timeout: float | None = None) -> HealthStatus:

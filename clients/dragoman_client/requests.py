@@ -39,7 +39,12 @@ from dragoman.v1.language_model_service_pb2 import GenerateRequest, LanguageMode
 from dragoman.v1.language_model_service_pb2 import GenerationOptions as GenerationOptionsMessage
 from dragoman.v1.model_pb2 import ModelSelector
 from dragoman.v1.model_pb2 import ModelState as ModelStateMessage
-from dragoman.v1.model_service_pb2 import GetModelRequest, ListModelsRequest
+from dragoman.v1.model_service_pb2 import (
+    GetModelRequest,
+    ListModelsRequest,
+    LoadModelRequest,
+    UnloadModelRequest,
+)
 from dragoman.v1.translation_service_pb2 import (
     ScoreTargetRequest,
     TranslateRequest,
@@ -314,6 +319,14 @@ def list_models_request(
 
 def get_model_request(model: Model) -> GetModelRequest:
     return GetModelRequest(model=_selector(model))
+
+
+def load_model_request(model: Model, *, pin: bool) -> LoadModelRequest:
+    return LoadModelRequest(model=_selector(model), pin=pin)
+
+
+def unload_model_request(model: Model) -> UnloadModelRequest:
+    return UnloadModelRequest(model=_selector(model))
 
 
 def _selector(model: Model) -> ModelSelector:

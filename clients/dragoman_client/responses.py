@@ -26,7 +26,12 @@ from dragoman.v1.language_model_service_pb2 import (
     LanguageModelServiceScoreResponse,
 )
 from dragoman.v1.language_model_service_pb2 import TextScore as TextScoreMessage
-from dragoman.v1.model_service_pb2 import GetModelResponse, ListModelsResponse
+from dragoman.v1.model_service_pb2 import (
+    GetModelResponse,
+    ListModelsResponse,
+    LoadModelResponse,
+    UnloadModelResponse,
+)
 from dragoman.v1.translation_service_pb2 import Alignment as AlignmentMessage
 from dragoman.v1.translation_service_pb2 import Hypothesis as HypothesisMessage
 from dragoman.v1.translation_service_pb2 import (
@@ -249,6 +254,14 @@ def model_card(response: GetModelResponse) -> ModelCard:
     )
 
 
+def loaded_model(response: LoadModelResponse) -> ModelInfo:
+    return _model_info(response.model)
+
+
+def unloaded_models(response: UnloadModelResponse) -> list[ModelInfo]:
+    return [_model_info(model) for model in response.models]
+
+
 class _Result(Protocol):
     @property
     def error(self) -> status_pb2.Status: ...
@@ -350,6 +363,7 @@ def _model_info(message: model_pb2.ModelInfo) -> ModelInfo:
         state=_member(ModelState, "MODEL_STATE", model_pb2.ModelState, message.state),
         failure_reason=message.failure_reason,
         current=message.current,
+        pinned=message.pinned,
         aliases=tuple(message.aliases),
         services=tuple(message.services),
         default_for=tuple(message.default_for),

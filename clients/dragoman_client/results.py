@@ -269,7 +269,10 @@ class ModelInfo:
 
     Attributes:
         current: whether it answers the calls that name no version.
-        failure_reason: why loading failed; empty unless ``state`` is FAILED.
+        pinned: whether no other version may answer those.
+        aliases: other names under which calls may name it.
+        failure_reason: why loading failed; of a READY version, why its folder, which has changed
+            since, was refused. Empty otherwise.
         services: full names of the services that it answers.
         default_for: those for which it answers the calls that name no model.
         size_bytes: of the bundle on disk.
@@ -285,6 +288,7 @@ class ModelInfo:
     state: ModelState
     failure_reason: str
     current: bool
+    pinned: bool
     aliases: tuple[str, ...]
     services: tuple[str, ...]
     default_for: tuple[str, ...]

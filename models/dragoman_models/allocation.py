@@ -24,3 +24,14 @@ def keep_freed_memory() -> None:
         (_M_MMAP_MAX, 0), (_M_TRIM_THRESHOLD, _MOST), (_M_TOP_PAD, _TOP_PAD),
     ):  # fmt: skip
         mallopt(ctypes.c_int(parameter), ctypes.c_int(value))
+
+
+def give_back_freed_memory() -> None:
+    """Returns freed blocks to the system, for processes that a large model has just left.
+
+    glibc keeps what threads of a process have freed, in each of their arenas, unless it lies at
+    the end. Does nothing where the C library knows no ``malloc_trim``.
+    """
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+    if trim is not None:
+        trim(ctypes.c_size_t(0))

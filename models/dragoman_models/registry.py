@@ -25,10 +25,15 @@ def family_named(name: str) -> ModelFamily[object]:
     )
 
 
-def load_model(bundle: Bundle) -> object:
-    """The model in `bundle`, loaded by its family; raises `BundleError` with the reason."""
+def load_model(bundle: Bundle, *, translation: TranslationFamily | None = None) -> object:
+    """The model in `bundle`, loaded by its family; raises `BundleError` with the reason.
+
+    Args: translation: how translators are to compute, where that is not by default.
+    """
     try:
         family = family_named(bundle.family)
     except NotFoundError as error:
         raise BundleError(bundle.path, f"config.json: {error.description}") from error
+    if translation is not None and family.name == translation.name:
+        family = translation
     return family.load(bundle)

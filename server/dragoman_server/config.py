@@ -5,9 +5,9 @@ Flags win over the environment, the environment over the file, the file over the
     settings = load_settings(Path("dragoman.toml"), address="127.0.0.1:0", log_level="debug")
 
 A flag that is None was not given. The file is TOML, with the names of `ServerSettings` as keys and
-`default_models`, `limits`, `batching`, `quotas`, `tls` and `connections` as tables; a relative path
-in it is relative to the file. In the environment the names are in capitals behind DRAGOMAN_, with
-two underscores for a table:
+`default_models`, `models`, `limits`, `batching`, `quotas`, `tls` and `connections` as tables; a
+relative path in it is relative to the file. In the environment the names are in capitals behind
+DRAGOMAN_, with two underscores for a table:
 DRAGOMAN_ADDRESS, DRAGOMAN_LIMITS__SOURCES, DRAGOMAN_MODEL_REPOSITORIES (several folders are
 separated as in PATH). Anything unknown or wrong is a `ConfigError` that names the key.
 """
@@ -38,6 +38,7 @@ from pydantic_settings import (
     SettingsError,
 )
 
+from dragoman_models.translation.arithmetic.choice import Arithmetic
 from dragoman_server.errors import ConfigError
 from dragoman_server.security.connection_limits import ConnectionLimits
 
@@ -124,6 +125,28 @@ class TlsFiles(BaseModel):
         return self
 
 
+class ModelSettings(BaseModel):
+    """How models come, go and are named. Aliases and pins: see docs/models-live.md."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    watch_seconds: Seconds = Field(
+        default=2.0, description="between two looks at the repositories; 0: they are not watched"
+    )
+    largest_bundle_bytes: Annotated[int, Field(ge=1, le=2**50)] = Field(
+        default=4 * 1024**3, description="a bundle of more is refused without being read"
+    )
+    load_timeout_seconds: Annotated[Seconds, Field(gt=0)] = Field(
+        default=300.0, description="for reading, verifying and warming up one bundle"
+    )
+    aliases: dict[str, str] = Field(
+        default_factory=dict, description="other names: NAME or NAME/VERSION by alias"
+    )
+    pinned: dict[str, Annotated[int, Field(ge=1, le=999_999_999)]] = Field(
+        default_factory=dict, description="the version that answers where none is named, by model"
+    )
+
+
 class Batching(BaseModel):
     """How calls are gathered. Tokens are those read, and those written for each hypothesis."""
 
@@ -171,6 +194,13 @@ class ServerSettings(BaseSettings):
         default=True, description="whether the shipped models are served too"
     )
     default_models: DefaultModels = DefaultModels()
+    translation_arithmetic: Arithmetic = Field(
+        default=Arithmetic.AUTO, description="what translators compute with; auto: the fastest"
+    )
+    translation_shortlist: bool = Field(
+        default=False, description="whether translators use the shortlists of their bundles"
+    )
+    models: ModelSettings = ModelSettings()
     limits: Limits = Limits()
     tls: TlsFiles = TlsFiles()
     connections: ConnectionLimits = ConnectionLimits()
@@ -332,6 +362,7 @@ def _known_keys(location: tuple[int | str, ...]) -> str:
         "default_models": DefaultModels,
         "tls": TlsFiles,
         "connections": ConnectionLimits,
+        "models": ModelSettings,
         "batching": Batching,
         "quotas": Quotas,
     }

@@ -30,6 +30,7 @@ from dragoman_server.interceptors.metrics import MetricsInterceptor
 from dragoman_server.interceptors.quota import QuotaInterceptor
 from dragoman_server.interceptors.request_checking import RequestCheckingInterceptor
 from dragoman_server.interceptors.request_id import RequestIdInterceptor
+from dragoman_server.live_models import LiveModels
 from dragoman_server.model_repository import ModelRepository
 from dragoman_server.observability.metrics import ServerMetrics
 from dragoman_server.reflection import add_reflection
@@ -80,6 +81,7 @@ class ServerParts:
 def build_server(
     settings: ServerSettings,
     repository: ModelRepository,
+    live: LiveModels | None = None,
     observer: BatchObserver | None = None,
     *,
     metrics: ServerMetrics | None = None,
@@ -87,7 +89,8 @@ def build_server(
 ) -> ServerParts:
     """The server with all its services, not yet listening. Call it in the event loop.
 
-    `observer` hears of all batches and of the load that is shed, or else the metrics do.
+    Without `live`, the repository gets nothing more than it has. `observer` hears of all batches
+    and of the load that is shed, or else the metrics do.
     Raises `TokenFileError` where the file of accepted tokens is not sound.
     """
     admission = AdmissionInterceptor(settings.max_deadline_seconds)
@@ -125,7 +128,9 @@ def build_server(
         scoring_process, scoring, limits, repository=repository, models=models
     )
     evaluation_service_pb2_grpc.add_EvaluationServiceServicer_to_server(evaluation, server)
-    model_service_pb2_grpc.add_ModelServiceServicer_to_server(ModelService(repository), server)
+    model_service_pb2_grpc.add_ModelServiceServicer_to_server(
+        ModelService(repository, live or LiveModels(repository)), server
+    )
     _add_unserved_services(server)
     health = _add_own_services_of_grpc(server)
     return ServerParts(

@@ -23,7 +23,12 @@ from dragoman.v1.embedding_service_pb2 import (
     SimilarityResponse,
 )
 from dragoman.v1.evaluation_service_pb2 import EvaluationServiceScoreResponse
-from dragoman.v1.model_service_pb2 import GetModelResponse, ListModelsResponse
+from dragoman.v1.model_service_pb2 import (
+    GetModelResponse,
+    ListModelsResponse,
+    LoadModelResponse,
+    UnloadModelResponse,
+)
 from dragoman.v1.translation_service_pb2 import ScoreTargetResponse, TranslateResponse
 from dragoman_client import (
     AsyncClient,
@@ -206,6 +211,20 @@ def test_all_pages_of_the_models(server: FakeServer, call: Call) -> None:
     assert {tuple(request.states) for request in server.requests} == {
         (model_pb2.MODEL_STATE_READY,)
     }
+
+
+def test_models_are_loaded_and_unloaded(server: FakeServer, call: Call) -> None:
+    info = model_pb2.ModelInfo(name="fr-en", version=2, pinned=True, aliases=["french"])
+    server.always("LoadModel", LoadModelResponse(model=info))
+    server.always("UnloadModel", UnloadModelResponse(models=[info]))
+    loaded = call(server.address, "load_model", ModelVersion(name="fr-en", version=2), pin=True)
+    assert (loaded.name, loaded.version, loaded.pinned, loaded.aliases) == (
+        "fr-en", 2, True, ("french",)
+    )  # fmt: skip
+    assert call(server.address, "unload_model", "fr-en") == [loaded]
+    load, unload = server.requests
+    assert (load.model.name, load.model.version, load.pin) == ("fr-en", 2, True)
+    assert (unload.model.name, unload.model.HasField("version")) == ("fr-en", False)
 
 
 def test_a_model_in_full(server: FakeServer, call: Call) -> None:

@@ -30,6 +30,7 @@ from dragoman_models.vocabulary import Vocabulary
 from dragoman_server.config import ServerSettings
 from dragoman_server.grpc_server import ServerParts, build_server
 from dragoman_server.listening import listen
+from dragoman_server.live_models import LiveModels
 from dragoman_server.model_repository import ModelRepository
 from dragoman_server.model_version import ModelState, ModelVersion
 from dragoman_server.security.server_credentials import server_credentials
@@ -125,9 +126,13 @@ class RunningServer:
 async def running_server(
     settings: Mapping[str, Any] | None = None,
     versions: Sequence[ModelVersion] | None = None,
+    *,
+    repository: ModelRepository | None = None,
+    live: LiveModels | None = None,
     **build: Any,
 ) -> AsyncIterator[RunningServer]:
-    """The server with `versions`, or with the translator "backwards" and the vectors "animals"."""
+    """The server with a repository, or with `versions`, or with the translator "backwards" and the
+    vectors "animals"."""
     translator = FakeTranslator()
     if versions is None:
         vectors = WordVectors(Vocabulary(WORDS), MATRIX)
@@ -136,7 +141,7 @@ async def running_server(
             ready_version("backwards", "translation", translator),
         ]
     made = ServerSettings(**{"address": "127.0.0.1:0", **(settings or {})})
-    parts = build_server(made, ModelRepository(versions), **build)
+    parts = build_server(made, repository or ModelRepository(versions), live, **build)
     address = listen(parts.server, "127.0.0.1:0", server_credentials(made))
     await parts.health.start()
     await parts.server.start()

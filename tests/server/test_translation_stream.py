@@ -32,6 +32,7 @@ def item(text: str, item_id: str = "") -> pb.TranslateStreamRequest:
 
 
 async def test_every_item_is_answered_and_the_summary_counts_them(server: RunningServer) -> None:
+    server.translator.seconds_a_step = 0.02  # so that items arrive while others are worked on
     texts = [f"a {number}" if number % 10 else " " for number in range(300)]
     requests = [config(), *(item(text, str(number)) for number, text in enumerate(texts))]
     responses = [one async for one in server.translation.TranslateStream(iter(requests))]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,6 +20,7 @@ from dragoman_models.tokenizer import train_tokenizer
 from dragoman_models.translation.config import NetworkConfig
 from dragoman_models.translation.network import TranslationNetwork
 from dragoman_models.translation.translator import TranslationOptions, Translator
+from dragoman_server.live_models import LiveModels
 from dragoman_server.model_repository import ModelRepository
 from dragoman_server.model_version import ModelState, ModelVersion
 from dragoman_server.repository_scan import find_bundles
@@ -60,8 +60,7 @@ def repository_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 async def loaded(folder: Path) -> tuple[ModelVersion, Translator]:
     """The translator in ``folder`` as the server has it, and as it is without a server."""
     repository = ModelRepository(find_bundles([folder]))
-    with ThreadPoolExecutor(1) as executor:
-        await repository.load_all(executor)
+    await LiveModels(repository).load_all()
     (version,) = repository.versions()
     assert (version.state, version.failure_reason) == (ModelState.READY, "")
     model = load_model(read_bundle(folder / "tiny" / "1"))

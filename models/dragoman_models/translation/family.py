@@ -2,23 +2,35 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from dragoman_models.bundle import Bundle
 from dragoman_models.errors import BundleError
+from dragoman_models.translation.arithmetic.choice import Arithmetic
 
 if TYPE_CHECKING:
+    from dragoman_models.translation.config import NetworkConfig
     from dragoman_models.translation.entity_repair import EntityRepair
+    from dragoman_models.translation.shortlist import Shortlist
     from dragoman_models.translation.translator import Translator
 
 
 KNOWN_WORDS = "known_words.txt"
+SHORTLIST = "shortlist.safetensors"
 
 
+@dataclass(frozen=True, kw_only=True)
 class TranslationFamily:
-    """Attention encoder-decoders with a subword vocabulary (family ``translation``)."""
+    """Attention encoder-decoders with a subword vocabulary (family ``translation``).
 
-    name = "translation"
+    ``arithmetic`` is what searches compute with; where ``use_shortlist`` is true and a bundle has
+    a shortlist, they look at its target pieces alone (see ``shortlist``).
+    """
+
+    name: str = "translation"
+    arithmetic: Arithmetic = Arithmetic.AUTO
+    use_shortlist: bool = False
 
     def load(self, bundle: Bundle) -> Translator:
         """The translator in ``bundle``.
@@ -40,6 +52,7 @@ class TranslationFamily:
             network = TranslationNetwork(config)
             network.load_state_dict(decode_weights(bundle.torch_tensors()))
             repair = _repair(bundle)
+            shortlist = _shortlist(bundle, config) if self.use_shortlist else None
         except (ValidationError, RuntimeError, ValueError) as error:
             raise BundleError(bundle.path, f"is no translator: {error}") from error
         if tokenizer.vocabulary_size != config.vocabulary_size:
@@ -48,13 +61,23 @@ class TranslationFamily:
                 f"tokenizer.model has {tokenizer.vocabulary_size} pieces, but config.json says "
                 f"{config.vocabulary_size}",
             )
-        return Translator(
-            network,
-            tokenizer,
-            source_language=_language(bundle, "source"),
-            target_language=_language(bundle, "target"),
-            repair=repair,
-        )
+        languages = {f"{side}_language": _language(bundle, side) for side in ("source", "target")}
+        try:
+            return Translator(
+                network, tokenizer, **languages, repair=repair, arithmetic=self.arithmetic,
+                shortlist=shortlist,
+            )  # fmt: skip
+        except ValueError as error:
+            raise BundleError(bundle.path, f"cannot be loaded: {error}") from error
+
+
+def _shortlist(bundle: Bundle, config: NetworkConfig) -> Shortlist | None:
+    """The bundle's, where config.json says that it has one."""
+    from dragoman_models.translation.shortlist import read_shortlist
+
+    if not bundle.config.get("shortlist", False):
+        return None
+    return read_shortlist(bundle.file(SHORTLIST), vocabulary_size=config.vocabulary_size)
 
 
 def _repair(bundle: Bundle) -> EntityRepair | None:

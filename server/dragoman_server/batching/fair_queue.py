@@ -2,25 +2,27 @@
 
 Clients share the workers equally by cost, and so do the calls of a client. Each has a *start tag*:
 the virtual time at which an ideal server, that worked on all of them at once, would begin its next
-item (start-time fair queueing: Goyal, Vin and Cheng 1997). The one with the smallest tag is next,
-and what is taken from it moves its tag on by the cost. Virtual time passes by the cost of the work
-taken over the number of those who share it, and never lags behind the smallest tag (as in Bennett
-and Zhang's WF2Q+, 1996), so who comes back after a pause has saved nothing up and owes nothing.
+item (`virtual_time`; tags as in start-time fair queueing: Goyal, Vin and Cheng 1997). The one with
+the smallest tag is next, and what is taken from it moves its tag on by the cost. Virtual time never
+lags behind the smallest tag (as in Bennett and Zhang's WF2Q+, 1996), so who comes back after a pause
+has saved nothing up.
 
 A call that arrives has the tag of the present, and goes before calls of the same tag that have been
-served: so beside one long job it is in the very next batch.
+served. So beside a long job it is in the very next batch, or, where such calls keep arriving and
+cannot share its batches, in the one after.
 """
 
 import heapq
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Hashable, Iterable, Iterator
+from collections.abc import Callable, Collection, Hashable, Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import count
 from typing import Any
 
 from dragoman_models.errors import DragomanError, WorkCancelledError
 from dragoman_server.batching.engine import Lane, Work
+from dragoman_server.batching.virtual_time import VirtualTime
 from dragoman_server.errors import DeadlinePassedError
 
 _SHORT_TOKENS = 64  # all up to here are alike; above, up to 4 times as long
@@ -135,7 +137,7 @@ class _Client(_Sharer):
 
     def __init__(self) -> None:
         super().__init__()
-        self.now = 0.0
+        self.time = VirtualTime()
         self.flows: dict[Flow, None] = {}  # in the order of arrival
 
     @property
@@ -161,7 +163,7 @@ class FairQueue:
         self.calls = 0  # flows that wait with an item
         self.kinds: dict[str, _Waiting] = {}
         self._clients: dict[str, _Client] = {}  # idle ones too, while their tag lies ahead
-        self._now = 0.0
+        self._time = VirtualTime()
         self._numbers = count()
         self._batches = count()
 
@@ -246,10 +248,8 @@ class FairQueue:
         for name, cost in costs.items():
             client = self._clients[name]
             client.served = number
-            client.now += cost / len(client.flows)
-            client.now = max(client.now, min(one.start for one in client.flows))
-        self._now += sum(costs.values()) / len(clients)
-        self._now = max(self._now, min(one.start for one in clients))
+            _pass_time(client.time, cost, client.flows)
+        _pass_time(self._time, sum(costs.values()), clients)
 
     def _activate(self, flow: Flow) -> None:
         client = self._clients.get(flow.client)
@@ -257,21 +257,25 @@ class FairQueue:
             self._forget_idle()
             client = self._clients[flow.client] = _Client()
         if not client.flows:
-            client.start = max(client.start, self._now)
-        flow.start = max(flow.start, client.now)
+            client.start = self._time.come_back(client.start)
+        flow.start = client.time.come_back(flow.start)
         client.flows[flow] = None
         self.calls += 1
         waiting = self.kinds.setdefault(flow.lane.kind, _Waiting())
         waiting.lanes[flow.lane.key] += 1
 
     def _deactivate(self, flow: Flow) -> None:
-        del self._clients[flow.client].flows[flow]
+        client = self._clients[flow.client]
+        del client.flows[flow]
+        client.time.leave(flow.start)
+        if not client.flows:
+            self._time.leave(client.start)
         self.calls -= 1
         waiting = self.kinds[flow.lane.kind]
         waiting.lanes[flow.lane.key] -= 1
         if not waiting.lanes[flow.lane.key]:
             del waiting.lanes[flow.lane.key]
-        if not waiting.items:
+        if not waiting.lanes:
             del self.kinds[flow.lane.kind]
 
     def _forget_idle(self) -> None:
@@ -279,7 +283,7 @@ class FairQueue:
         if len(self._clients) < _MOST_IDLE_CLIENTS:
             return
         idle = [name for name, one in self._clients.items() if not one.flows]
-        behind = [name for name in idle if self._clients[name].start <= self._now]
+        behind = [name for name in idle if self._clients[name].start <= self._time.now]
         for name in behind or idle:
             del self._clients[name]
 
@@ -288,6 +292,11 @@ class FairQueue:
         waiting.items += sign
         waiting.cost += sign * item.work.cost
         self.cost += sign * item.work.cost
+
+
+def _pass_time(time: VirtualTime, work: int, sharers: Collection[_Sharer]) -> None:
+    time.pass_by(work, len(sharers))
+    time.now = max(time.now, min(one.start for one in sharers))
 
 
 class _Turns:

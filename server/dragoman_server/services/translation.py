@@ -66,15 +66,16 @@ class TranslationService(translation_service_pb2_grpc.TranslationServiceServicer
         """Raises `InvalidInputError` for ``violations`` and wrong options, and what the selection
         of the model raises."""
         found = [*violations, *length_penalty_violations(request.options, "options.")]
-        if request.options.beam_width > self._limits.beam_width:
-            text = f"is {request.options.beam_width}; this server takes {self._limits.beam_width}"
-            found.append(FieldViolation(field="options.beam_width", description=text))
         if found:
             raise InvalidInputError(found)
+        options = translation_options(request.options)
+        if options.beam_width > self._limits.beam_width:
+            text = f"is {options.beam_width}; this server takes at most {self._limits.beam_width}"
+            raise InvalidInputError.single("options.beam_width", text)
         return TranslationSettings(
             version=selected(self._repository, TRANSLATION_SERVICE, request.model),
             asked=request.options,
-            options=translation_options(request.options),
+            options=options,
             limits=self._limits,
         )
 
