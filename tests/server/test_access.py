@@ -136,9 +136,8 @@ def test_the_rules_are_those_that_the_api_documents() -> None:
     documented = {
         method
         for comment, method in re.findall(r"((?:  //[^\n]*\n)+)  rpc (\w+)", text)
-        if "without the administer scope" in " ".join(comment.split("//"))
-        .replace("\n", " ").replace("  ", " ")
-    }  # fmt: skip
+        if "without the administer scope" in " ".join(comment.replace("//", " ").split())
+    }
     ruled = {
         method.rpartition("/")[2] for method in METHODS if scopes_for(method) == {Scope.ADMINISTER}
     }
