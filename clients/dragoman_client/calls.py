@@ -26,7 +26,12 @@ from dragoman.v1.language_model_service_pb2 import (
     GenerateResponse,
     LanguageModelServiceScoreResponse,
 )
-from dragoman.v1.model_service_pb2 import GetModelResponse, ListModelsResponse
+from dragoman.v1.model_service_pb2 import (
+    GetModelResponse,
+    ListModelsResponse,
+    LoadModelResponse,
+    UnloadModelResponse,
+)
 from dragoman.v1.translation_service_pb2 import ScoreTargetResponse, TranslateResponse
 from dragoman_client import requests, responses
 from dragoman_client.errors import DragomanClientError, ServerError
@@ -40,13 +45,14 @@ from dragoman_client.options import (
     WordLookup,
 )
 from dragoman_client.queries import Query, VectorQuery, WeightedWords
-from dragoman_client.requests import Model
+from dragoman_client.requests import Model, PhrasesOfEach
 from dragoman_client.responses import ItemResult
 from dragoman_client.results import (
     GenerationEvent,
     HealthStatus,
     Hypothesis,
     ModelCard,
+    ModelInfo,
     ModelPage,
     ModelState,
     Neighbors,
@@ -160,16 +166,19 @@ def translate(
     model: Model,
     options: TranslationOptions | None,
     target_prefix: str | Sequence[str] = "",
+    required_phrases: PhrasesOfEach = (),
+    banned_phrases: PhrasesOfEach = (),
 ) -> Call[TranslateResponse, OneOrMany[Translation]]:
     many = [sources] if isinstance(sources, str) else sources
     return Call(
         method="/dragoman.v1.TranslationService/Translate",
         request=requests.translate_request(
-            many, model=model, options=options, target_prefix=target_prefix
+            many, model=model, options=options, target_prefix=target_prefix,
+            required_phrases=required_phrases, banned_phrases=banned_phrases,
         ),
         response_type=TranslateResponse,
         read=_reader(responses.translate_results, len(many), single=isinstance(sources, str)),
-    )
+    )  # fmt: skip
 
 
 def score_targets(
@@ -273,6 +282,24 @@ def get_model(model: Model) -> Call[GetModelResponse, ModelCard]:
         request=requests.get_model_request(model),
         response_type=GetModelResponse,
         read=responses.model_card,
+    )
+
+
+def load_model(model: Model, *, pin: bool) -> Call[LoadModelResponse, ModelInfo]:
+    return Call(
+        method="/dragoman.v1.ModelService/LoadModel",
+        request=requests.load_model_request(model, pin=pin),
+        response_type=LoadModelResponse,
+        read=responses.loaded_model,
+    )
+
+
+def unload_model(model: Model) -> Call[UnloadModelResponse, list[ModelInfo]]:
+    return Call(
+        method="/dragoman.v1.ModelService/UnloadModel",
+        request=requests.unload_model_request(model),
+        response_type=UnloadModelResponse,
+        read=responses.unloaded_models,
     )
 
 

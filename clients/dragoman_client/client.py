@@ -42,7 +42,7 @@ from dragoman_client.options import (
     WordLookup,
 )
 from dragoman_client.queries import Query
-from dragoman_client.requests import Model
+from dragoman_client.requests import Model, PhrasesOfEach
 from dragoman_client.responses import ItemResult
 from dragoman_client.results import (
     GenerationEvent,
@@ -360,6 +360,8 @@ class Client:
         model: Model = "",
         options: TranslationOptions | None = None,
         target_prefix: str = "",
+        required_phrases: Sequence[str] = (),
+        banned_phrases: Sequence[str] = (),
         timeout: float | None = None,
     ) -> Translation: ...
 
@@ -371,6 +373,8 @@ class Client:
         model: Model = "",
         options: TranslationOptions | None = None,
         target_prefix: str | Sequence[str] = "",
+        required_phrases: PhrasesOfEach = (),
+        banned_phrases: PhrasesOfEach = (),
         timeout: float | None = None,
     ) -> list[ItemResult[Translation]]: ...
 
@@ -381,13 +385,20 @@ class Client:
         model: Model = "",
         options: TranslationOptions | None = None,
         target_prefix: str | Sequence[str] = "",
+        required_phrases: PhrasesOfEach = (),
+        banned_phrases: PhrasesOfEach = (),
         timeout: float | None = None,
     ) -> OneOrMany[Translation]:
         """Translates a text, or each of many.
 
         ``target_prefix`` is what each translation begins with: one for all, or one for each.
+        ``required_phrases`` is what each contains, ``banned_phrases`` what none does, beside those
+        of the options: a list for all texts, or a list for each.
         """
-        call = calls.translate(sources, model=model, options=options, target_prefix=target_prefix)
+        call = calls.translate(
+            sources, model=model, options=options, target_prefix=target_prefix,
+            required_phrases=required_phrases, banned_phrases=banned_phrases,
+        )  # fmt: skip
         return self._run(call, timeout)
 
     def translate_stream(
@@ -397,6 +408,7 @@ class Client:
         model: Model = "",
         options: TranslationOptions | None = None,
         target_prefix: str = "",
+        required_phrases: Sequence[str] = (),
         on_summary: OnSummary = lambda _: None,
         timeout: float | None = None,
     ) -> Iterator[ItemResult[Translation]]:
@@ -416,12 +428,15 @@ class Client:
         seconds = None if timeout is None else checked_seconds(timeout)
         return translation_streams.translations(
             self._channel,
-            OrderedStream(model=model, options=options, target_prefix=target_prefix),
+            OrderedStream(
+                model=model, options=options, target_prefix=target_prefix,
+                required_phrases=required_phrases,
+            ),
             texts,
             timeout=seconds,
             error_of=lambda error: self._error(error, seconds or math.inf),
             on_summary=on_summary,
-        )
+        )  # fmt: skip
 
     def score_targets(
         self,
@@ -543,6 +558,19 @@ class Client:
     def get_model(self, model: Model, *, timeout: float | None = None) -> ModelCard:
         """One model with its card."""
         return self._run(calls.get_model(model), timeout)
+
+    def load_model(
+        self, model: Model, *, pin: bool = False, timeout: float | None = None
+    ) -> ModelInfo:
+        """Has a model of the server's repository loaded, warmed up, and described once it answers;
+        without a version the highest one. With ``pin`` it answers from now on the calls that name
+        no version, whatever higher ones there are."""
+        return self._run(calls.load_model(model, pin=pin), timeout)
+
+    def unload_model(self, model: Model, *, timeout: float | None = None) -> list[ModelInfo]:
+        """Takes a version, or all of a model, out of the server's memory once the calls that it
+        answers have ended."""
+        return self._run(calls.unload_model(model), timeout)
 
     # --- health ---
 

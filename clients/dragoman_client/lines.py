@@ -67,6 +67,7 @@ def translate_batch(
     model: Model = "",
     options: TranslationOptions | None = None,
     target_prefix: str = "",
+    required_phrases: Sequence[str] = (),
     send_blank: bool = False,
 ) -> list[TranslatedLine]:
     """Translates the lines of one batch, in order; blank lines are not sent unless asked for.
@@ -77,9 +78,12 @@ def translate_batch(
     sent = [line for line in batch if send_blank or line.text.strip()]
     texts = [line.text for line in sent]
     answers = (
-        client.translate(texts, model=model, options=options, target_prefix=target_prefix)
+        client.translate(
+            texts, model=model, options=options, target_prefix=target_prefix,
+            required_phrases=required_phrases,
+        )
         if texts
         else []
-    )
+    )  # fmt: skip
     results = dict(zip((line.number for line in sent), answers, strict=True))
     return [TranslatedLine(line=line, result=results.get(line.number)) for line in batch]

@@ -8,6 +8,10 @@ from __future__ import annotations
 import enum
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from dragoman_client.requests import Model
 
 # The value of each member, in capitals, is what the API's enum calls it.
 
@@ -61,6 +65,15 @@ class EarlyStopping(enum.Enum):
     """At the maximum length only."""
 
 
+class SentenceSplitting(enum.Enum):
+    """What happens with a text of several sentences."""
+
+    WHOLE_TEXT = "whole_text"
+    """It is translated as one sentence."""
+    AT_SENTENCE_ENDS = "at_sentence_ends"
+    """It is translated sentence by sentence, and joined with its own spacing."""
+
+
 class TranslationMetric(enum.Enum):
     """A measure of translation quality, as sacreBLEU computes it for a corpus."""
 
@@ -76,6 +89,28 @@ class BleuTokenizer(enum.Enum):
     INTL = "intl"
     CHAR = "char"
     NONE = "none"
+
+
+@dataclass(frozen=True, kw_only=True)
+class SamplingOptions:
+    """From what tokens are drawn; the filters apply in this order.
+
+    Attributes:
+        temperature: divides the logits, 0 (the most probable token) to 100. Default 1.
+        top_k: draws among this many most probable tokens.
+        top_p: draws among the fewest that together have this probability. Default 1, no limit.
+        min_p: draws among those at least this many times as probable as the best. Default 0.
+        typical_p: draws among the most typical that together have this probability. Default 1.
+        seed: the same seed draws the same, whatever else the server does. Default: the server
+            draws one, and tells it.
+    """
+
+    temperature: float | None = None
+    top_k: int | None = None
+    top_p: float | None = None
+    min_p: float | None = None
+    typical_p: float | None = None
+    seed: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,8 +130,18 @@ class TranslationOptions:
             nothing of the source unread. Default 0.
         early_stopping: when the search ends. Default WHEN_NO_BETTER_IS_POSSIBLE.
         no_repeat_ngram_size: no sequence of that many tokens occurs twice. Default: no such rule.
+        repetition_penalty: divides the probability of tokens that occurred, at least 1. Default 1.
+        banned_phrases: what no translation contains as whole words; at most 64.
+        diverse_groups: groups of the beam that are pushed apart, 2 to ``beam_width``, which it
+            must divide. Default: one beam.
+        diversity_strength: what a token costs for each time that an earlier group chose it, 0 to
+            1,000. Default 0.5, with ``diverse_groups`` only.
         return_tokens: also returns each translation's tokens and their log-probabilities.
         return_alignments: also returns the attention of each translation to its source.
+        sampling: draws ``n_best`` translations, 1 to 64, instead of searching. Default: a search.
+        ensemble_models: other models whose probabilities are averaged with the first's, at most 7,
+            of the same languages and vocabulary.
+        sentence_splitting: what happens with a text of several sentences. Default WHOLE_TEXT.
     """
 
     beam_width: int | None = None
@@ -110,8 +155,15 @@ class TranslationOptions:
     coverage_penalty: float | None = None
     early_stopping: EarlyStopping | None = None
     no_repeat_ngram_size: int | None = None
+    repetition_penalty: float | None = None
+    banned_phrases: Sequence[str] = ()
+    diverse_groups: int | None = None
+    diversity_strength: float | None = None
     return_tokens: bool = False
     return_alignments: bool = False
+    sampling: SamplingOptions | None = None
+    ensemble_models: Sequence[Model] = ()
+    sentence_splitting: SentenceSplitting | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -39,7 +39,12 @@ from dragoman.v1.language_model_service_pb2 import GenerateRequest, LanguageMode
 from dragoman.v1.language_model_service_pb2 import GenerationOptions as GenerationOptionsMessage
 from dragoman.v1.model_pb2 import ModelSelector
 from dragoman.v1.model_pb2 import ModelState as ModelStateMessage
-from dragoman.v1.model_service_pb2 import GetModelRequest, ListModelsRequest
+from dragoman.v1.model_service_pb2 import (
+    GetModelRequest,
+    ListModelsRequest,
+    LoadModelRequest,
+    UnloadModelRequest,
+)
 from dragoman.v1.translation_service_pb2 import (
     ScoreTargetRequest,
     TranslateRequest,
@@ -49,12 +54,14 @@ from dragoman.v1.translation_service_pb2 import (
     TranslationPair,
     TranslationSource,
 )
+from dragoman.v1.translation_service_pb2 import SentenceSplitting as SentenceSplittingMessage
 from dragoman.v1.translation_service_pb2 import TranslationOptions as TranslationOptionsMessage
 from dragoman_client.errors import InvalidRequestError
 from dragoman_client.options import (
     AnalogyMethod,
     GenerationOptions,
     LengthNormalization,
+    SamplingOptions,
     ScoringOptions,
     SearchOptions,
     TranslationOptions,
@@ -68,13 +75,16 @@ _Number = TypeVar("_Number", covariant=True)
 
 _TRANSLATION_NUMBERS = (
     "beam_width", "n_best", "length_penalty", "max_length", "min_length", "max_length_ratio",
-    "min_length_ratio", "coverage_penalty", "no_repeat_ngram_size",
+    "min_length_ratio", "coverage_penalty", "no_repeat_ngram_size", "repetition_penalty",
 )  # fmt: skip
 _SAMPLING = ("temperature", "top_k", "top_p", "min_p", "typical_p", "seed")
 _BEAM_SEARCH = ("beam_width", "n_best", "length_penalty")
 
 Model = str | ModelVersion
 """A model by name, or one version of it; the empty name is the server's default."""
+
+PhrasesOfEach = Sequence[str] | Sequence[Sequence[str]]
+"""Phrases for all sources, or a list of phrases for each."""
 
 
 def embed_request(
@@ -165,19 +175,45 @@ def translate_request(
     model: Model,
     options: TranslationOptions | None,
     target_prefix: str | Sequence[str] = "",
+    required_phrases: PhrasesOfEach = (),
+    banned_phrases: PhrasesOfEach = (),
 ) -> TranslateRequest:
     request = TranslateRequest(model=_selector(model), options=_translation_options(options))
     prefixes = [target_prefix] * len(sources) if isinstance(target_prefix, str) else target_prefix
     _check_counts("target_prefix", len(prefixes), "sources", len(sources))
+    required = _phrases_of_each("required_phrases", required_phrases, len(sources))
+    banned = _phrases_of_each("banned_phrases", banned_phrases, len(sources))
     for i, (source, prefix) in enumerate(zip(sources, prefixes, strict=True)):
         path = f"sources[{i}]"
         request.sources.append(
             TranslationSource(
                 text=_text(source, f"{path}.text"),
                 target_prefix=_text(prefix, f"{path}.target_prefix"),
+                required_phrases=_texts(required[i], f"{path}.required_phrases"),
+                banned_phrases=_texts(banned[i], f"{path}.banned_phrases"),
             )
         )
     return request
+
+
+def _phrases_of_each(field: str, phrases: PhrasesOfEach, count: int) -> Sequence[Sequence[str]]:
+    """The phrases of each source, where they are given for each or once for all."""
+    if isinstance(phrases, str):
+        return [_texts(phrases, field)] * count  # which refuses it
+    of_each = [one for one in phrases if not isinstance(one, str)]
+    if not of_each:
+        return [[one for one in phrases if isinstance(one, str)]] * count
+    if len(of_each) != len(phrases):
+        text = "holds texts beside lists; give phrases for all sources, or a list for each"
+        raise InvalidRequestError.single(field, text)
+    _check_counts(field, len(of_each), "sources", count)
+    return of_each
+
+
+def _texts(texts: Sequence[str], path: str) -> list[str]:
+    if isinstance(texts, str):  # else its characters would be taken one by one
+        raise InvalidRequestError.single(path, "is one text; give a list of them")
+    return [_text(text, f"{path}[{i}]") for i, text in enumerate(texts)]
 
 
 def stream_config(*, model: Model, options: TranslationOptions | None) -> TranslateStreamRequest:
@@ -186,9 +222,13 @@ def stream_config(*, model: Model, options: TranslationOptions | None) -> Transl
     )
 
 
-def stream_item(text: str, *, number: int, target_prefix: str) -> TranslateStreamRequest:
+def stream_item(
+    text: str, *, number: int, target_prefix: str, required_phrases: Sequence[str] = ()
+) -> TranslateStreamRequest:
     source = TranslationSource(
-        text=_text(text, f"texts[{number}]"), target_prefix=_text(target_prefix, "target_prefix")
+        text=_text(text, f"texts[{number}]"),
+        target_prefix=_text(target_prefix, "target_prefix"),
+        required_phrases=_texts(required_phrases, "required_phrases"),
     )
     return TranslateStreamRequest(item=TranslateStreamItem(id=str(number), source=source))
 
@@ -316,11 +356,19 @@ def get_model_request(model: Model) -> GetModelRequest:
     return GetModelRequest(model=_selector(model))
 
 
-def _selector(model: Model) -> ModelSelector:
+def load_model_request(model: Model, *, pin: bool) -> LoadModelRequest:
+    return LoadModelRequest(model=_selector(model), pin=pin)
+
+
+def unload_model_request(model: Model) -> UnloadModelRequest:
+    return UnloadModelRequest(model=_selector(model))
+
+
+def _selector(model: Model, path: str = "model") -> ModelSelector:
     if isinstance(model, str):
-        return ModelSelector(name=_text(model, "model.name"))
-    selector = ModelSelector(name=_text(model.name, "model.name"))
-    _set(selector, "version", model.version, "model.version")
+        return ModelSelector(name=_text(model, f"{path}.name"))
+    selector = ModelSelector(name=_text(model.name, f"{path}.name"))
+    _set(selector, "version", model.version, f"{path}.version")
     return selector
 
 
@@ -345,12 +393,28 @@ def _translation_options(options: TranslationOptions | None) -> TranslationOptio
     )
     for name in _TRANSLATION_NUMBERS:
         _set(message, name, getattr(options, name), f"options.{name}")
+    if options.sampling is not None:
+        message.sampling.SetInParent()
+        _set_sampling(message.sampling, options.sampling)
+    for i, model in enumerate(options.ensemble_models):
+        path = f"options.ensemble_models[{i}]"
+        message.ensemble_models.append(_selector(model, path))
+    if options.sentence_splitting is not None:
+        message.sentence_splitting = _number(
+            SentenceSplittingMessage, "SENTENCE_SPLITTING", options.sentence_splitting
+        )
     if options.early_stopping is not None:
         message.early_stopping = _number(
             decoding_pb2.EarlyStopping, "EARLY_STOPPING", options.early_stopping
         )
     if options.length_normalization is not None:
         message.length_normalization = _normalization(options.length_normalization)
+    message.banned_phrases.extend(_texts(options.banned_phrases, "options.banned_phrases"))
+    if options.diverse_groups is not None or options.diversity_strength is not None:
+        message.diverse_beams.SetInParent()
+        path = "options.diverse_beams"
+        _set(message.diverse_beams, "groups", options.diverse_groups, f"{path}.groups")
+        _set(message.diverse_beams, "strength", options.diversity_strength, f"{path}.strength")
     return message
 
 
@@ -367,11 +431,8 @@ def _generation_options(options: GenerationOptions) -> GenerationOptionsMessage:
     ):  # fmt: skip
         _set(message, name, getattr(options, name), f"options.{name}")
     _check_strategy(options)
-    for name in _SAMPLING:
-        value = getattr(options, name)
-        if value is not None:
-            most = 64 if name == "seed" else 32
-            _set(message.sampling, name, value, f"options.sampling.{name}", bits=most)
+    if any(getattr(options, name) is not None for name in _SAMPLING):
+        _set_sampling(message.sampling, options)
     for name in _BEAM_SEARCH:
         value = getattr(options, name)
         if value is not None:
@@ -381,6 +442,14 @@ def _generation_options(options: GenerationOptions) -> GenerationOptionsMessage:
             decoding_pb2.LengthNormalization, "LENGTH_NORMALIZATION", options.length_normalization
         )
     return message
+
+
+def _set_sampling(
+    message: decoding_pb2.SamplingOptions, options: SamplingOptions | GenerationOptions
+) -> None:
+    for name in _SAMPLING:
+        bits = 64 if name == "seed" else 32
+        _set(message, name, getattr(options, name), f"options.sampling.{name}", bits=bits)
 
 
 def _check_strategy(options: GenerationOptions) -> None:

@@ -26,7 +26,12 @@ from dragoman.v1.language_model_service_pb2 import (
     LanguageModelServiceScoreResponse,
 )
 from dragoman.v1.language_model_service_pb2 import TextScore as TextScoreMessage
-from dragoman.v1.model_service_pb2 import GetModelResponse, ListModelsResponse
+from dragoman.v1.model_service_pb2 import (
+    GetModelResponse,
+    ListModelsResponse,
+    LoadModelResponse,
+    UnloadModelResponse,
+)
 from dragoman.v1.translation_service_pb2 import Alignment as AlignmentMessage
 from dragoman.v1.translation_service_pb2 import Hypothesis as HypothesisMessage
 from dragoman.v1.translation_service_pb2 import (
@@ -60,6 +65,7 @@ from dragoman_client.results import (
     TokenScore,
     Translation,
     TranslationScores,
+    WordLink,
     WordMatch,
     WordVector,
 )
@@ -127,16 +133,21 @@ def analogy_results(response: AnalogyResponse) -> list[ItemResult[Neighbors]]:
 
 def translate_results(response: TranslateResponse) -> list[ItemResult[Translation]]:
     model = _model_version(response.model)
-    return [translation_result(result, model) for result in response.results]
+    partners = tuple(_model_version(partner) for partner in response.ensemble_models)
+    return [translation_result(result, model, partners) for result in response.results]
 
 
-def translation_result(result: TranslationResult, model: ModelVersion) -> ItemResult[Translation]:
+def translation_result(
+    result: TranslationResult, model: ModelVersion, ensemble_models: tuple[ModelVersion, ...] = ()
+) -> ItemResult[Translation]:
     if not (result.HasField("translation") and result.translation.hypotheses):
         return _item_error(result)
     return Translation(
         hypotheses=tuple(_hypothesis(found) for found in result.translation.hypotheses),
         source_token_count=result.translation.source_token_count,
         model=model,
+        seed=result.translation.seed if result.translation.HasField("seed") else None,
+        ensemble_models=ensemble_models,
     )
 
 
@@ -147,6 +158,7 @@ def stream_summary(message: TranslateStreamSummary) -> StreamSummary:
         error_count=message.error_count,
         source_token_count=message.source_token_count,
         target_token_count=message.target_token_count,
+        ensemble_models=tuple(_model_version(partner) for partner in message.ensemble_models),
     )
 
 
@@ -249,6 +261,14 @@ def model_card(response: GetModelResponse) -> ModelCard:
     )
 
 
+def loaded_model(response: LoadModelResponse) -> ModelInfo:
+    return _model_info(response.model)
+
+
+def unloaded_models(response: UnloadModelResponse) -> list[ModelInfo]:
+    return [_model_info(model) for model in response.models]
+
+
 class _Result(Protocol):
     @property
     def error(self) -> status_pb2.Status: ...
@@ -332,6 +352,14 @@ def _alignment(message: AlignmentMessage) -> Alignment:
         weights=tuple(
             weights[start : start + width] for start in range(0, len(weights), max(width, 1))
         ),
+        word_links=tuple(
+            WordLink(
+                source=(link.source.start, link.source.end),
+                target=(link.target.start, link.target.end),
+                weight=link.weight,
+            )
+            for link in message.word_links
+        ),
     )
 
 
@@ -350,6 +378,7 @@ def _model_info(message: model_pb2.ModelInfo) -> ModelInfo:
         state=_member(ModelState, "MODEL_STATE", model_pb2.ModelState, message.state),
         failure_reason=message.failure_reason,
         current=message.current,
+        pinned=message.pinned,
         aliases=tuple(message.aliases),
         services=tuple(message.services),
         default_for=tuple(message.default_for),

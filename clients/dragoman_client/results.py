@@ -116,16 +116,30 @@ class Neighbors:
 
 
 @dataclass(frozen=True, kw_only=True)
+class WordLink:
+    """A word of a translation that renders a word of the source: ``text[start:end]`` of each.
+
+    ``weight`` is the share of the word's attention that the source word got, at most 1.
+    """
+
+    source: tuple[int, int]
+    target: tuple[int, int]
+    weight: float
+
+
+@dataclass(frozen=True, kw_only=True)
 class Alignment:
     """The attention that a translation paid to its source.
 
     ``weights[t][s]`` is the weight of source token s when target token t was written; each of the
     T rows of S numbers sums to 1. The last token on both sides is the end of the sentence.
+    ``word_links`` are the words that belong together, by the words of the translation.
     """
 
     source_tokens: tuple[str, ...]
     target_tokens: tuple[str, ...]
     weights: tuple[tuple[float, ...], ...]
+    word_links: tuple[WordLink, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -151,11 +165,17 @@ class Hypothesis:
 
 @dataclass(frozen=True, kw_only=True)
 class Translation:
-    """The hypotheses for one text, best first; at least one."""
+    """The hypotheses for one text, best first; at least one.
+
+    ``seed`` is what draws the same again, and None of a search; ``ensemble_models`` are those that
+    were averaged with ``model``.
+    """
 
     hypotheses: tuple[Hypothesis, ...]
     source_token_count: int
     model: ModelVersion
+    seed: int | None = None
+    ensemble_models: tuple[ModelVersion, ...] = ()
 
     @property
     def text(self) -> str:
@@ -167,7 +187,8 @@ class Translation:
 class StreamSummary:
     """What a stream of translations came to, as the server counted it.
 
-    ``target_token_count`` is of the best translation of each text, with its end.
+    ``target_token_count`` is of the best translation of each text, with its end;
+    ``ensemble_models`` are those that were averaged with ``model``.
     """
 
     model: ModelVersion
@@ -175,6 +196,7 @@ class StreamSummary:
     error_count: int
     source_token_count: int
     target_token_count: int
+    ensemble_models: tuple[ModelVersion, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -269,7 +291,10 @@ class ModelInfo:
 
     Attributes:
         current: whether it answers the calls that name no version.
-        failure_reason: why loading failed; empty unless ``state`` is FAILED.
+        pinned: whether no other version may answer those.
+        aliases: other names under which calls may name it.
+        failure_reason: why loading failed; of a READY version, why its folder, which has changed
+            since, was refused. Empty otherwise.
         services: full names of the services that it answers.
         default_for: those for which it answers the calls that name no model.
         size_bytes: of the bundle on disk.
@@ -285,6 +310,7 @@ class ModelInfo:
     state: ModelState
     failure_reason: str
     current: bool
+    pinned: bool
     aliases: tuple[str, ...]
     services: tuple[str, ...]
     default_for: tuple[str, ...]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from queue import SimpleQueue
 from typing import Any
 
@@ -27,18 +27,26 @@ class OrderedStream:
     """What is sent and what came back; the server answers in any order, and this restores it."""
 
     def __init__(
-        self, *, model: Model, options: TranslationOptions | None, target_prefix: str
+        self,
+        *,
+        model: Model,
+        options: TranslationOptions | None,
+        target_prefix: str,
+        required_phrases: Sequence[str] = (),
     ) -> None:
         self.config = stream_config(model=model, options=options)
         self.summary: StreamSummary | None = None
         self._prefix = target_prefix
+        self._required = tuple(required_phrases)
         self._model = ModelVersion(name=model) if isinstance(model, str) else model
         self._sent = self._given = 0
         self._results: dict[int, ItemResult[Translation]] = {}
 
     def item(self, text: str) -> TranslateStreamRequest:
         """The message of the next text; its id is its place."""
-        message = stream_item(text, number=self._sent, target_prefix=self._prefix)
+        message = stream_item(
+            text, number=self._sent, target_prefix=self._prefix, required_phrases=self._required
+        )
         self._sent += 1
         return message
 

@@ -26,11 +26,12 @@ def keep_freed_memory() -> None:
         mallopt(ctypes.c_int(parameter), ctypes.c_int(value))
 
 
-def return_freed_memory() -> None:
-    """Gives freed memory back to the system, after work that needed much for a moment.
+def give_back_freed_memory() -> None:
+    """Returns freed blocks to the system, for processes that a large model has just left.
 
-    Does nothing where the C library knows no ``malloc_trim``.
+    glibc keeps what threads of a process have freed, in each of their arenas, unless it lies at
+    the end. Does nothing where the C library knows no ``malloc_trim``.
     """
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
     if trim is not None:
-        trim(0)
+        trim(ctypes.c_size_t(0))

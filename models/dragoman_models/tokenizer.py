@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterable, Sequence
+from typing import Literal
 
 import sentencepiece
 
 from dragoman_models.errors import TrainingError
 
 PAD, UNK, BOS, EOS = range(4)
+SubwordModel = Literal["unigram", "bpe"]
 _BLANK = "\u2581"  # how sentencepiece writes a blank
 
 # Writers use the apostrophes for the same thing, and NUL is the one control character that the
@@ -20,10 +22,10 @@ _PLAIN = str.maketrans({"\u2019": "'", "\u02bc": "'", "\0": " "})
 class SubwordTokenizer:
     """Text to piece ids and back.
 
-    The unigram model (Kudo 2018) is used, because it can also sample segmentations, which
-    regularizes training. Ids 0 to 3 are pad, unk, bos and eos. Text is normalized by
-    sentencepiece's nmt_nfkc rule (control characters go, runs of blanks become one), and the
-    typographic apostrophe is read as the plain one, a NUL as a blank.
+    A unigram model (Kudo 2018) or byte-pair encoding (Sennrich et al. 2016): both can also sample
+    segmentations, which regularizes training. Ids 0 to 3 are pad, unk, bos and eos. Text is
+    normalized by sentencepiece's nmt_nfkc rule (control characters go, runs of blanks become one),
+    and the typographic apostrophe is read as the plain one, a NUL as a blank.
     """
 
     def __init__(self, model: bytes) -> None:
@@ -67,6 +69,23 @@ class SubwordTokenizer:
                 spans[i] = spans[i + 1]
         return [(id_, begin, end) for id_, (begin, end) in zip(ids, spans, strict=True)]
 
+    def decode_with_offsets(self, ids: Sequence[int]) -> tuple[str, list[tuple[int, int]]]:
+        """The text of ``decode`` and the span of each piece in it, in code points.
+
+        Pad, bos and eos have empty spans; all bytes of one character have the span of it.
+        """
+        mapping = self._processor.decode(list(ids), return_type="offset_mapping")
+        spans = list(mapping["offsets"])
+        for i in reversed(range(len(spans) - 1)):
+            begin, end = spans[i]
+            if begin == end == spans[i + 1][0] and self._processor.is_byte(ids[i]):
+                spans[i] = spans[i + 1]
+        return mapping["text"], spans
+
+    def ids(self, pieces: Sequence[str]) -> list[int]:
+        """What ``pieces`` turned into text; unk for what the vocabulary lacks."""
+        return [self._processor.piece_to_id(piece) for piece in pieces]
+
     def piece_bytes(self, id_: int) -> bytes:
         """The UTF-8 that a piece adds to a text: one byte of a character for a byte piece, b""
         for pad, unk, bos and eos. A leading blank is a blank."""
@@ -77,7 +96,11 @@ class SubwordTokenizer:
         return str(self._processor.id_to_piece(id_)).replace(_BLANK, " ").encode()
 
     def sample(self, text: str, *, alpha: float) -> list[int]:
-        """A segmentation drawn from the lattice with smoothing ``alpha`` (Kudo 2018, section 3.3).
+        """A segmentation drawn at random.
+
+        A unigram model draws from the lattice with smoothing ``alpha`` (Kudo 2018, section 3.3):
+        0 makes all segmentations equally probable. Byte-pair encoding leaves out each merge with
+        probability ``alpha`` (BPE-dropout, Provilkov et al. 2020, algorithm 1): 0 leaves out none.
 
         Draws come from sentencepiece's own generator: see ``seed_sampling``.
         """
@@ -101,9 +124,12 @@ def seed_sampling(seed: int) -> None:
 
 
 def train_tokenizer(
-    sentences: Iterable[str], *, vocabulary_size: int, threads: int = 1
-) -> SubwordTokenizer:
+    sentences: Iterable[str], *, vocabulary_size: int, threads: int = 1,
+    model_type: SubwordModel = "unigram",
+) -> SubwordTokenizer:  # fmt: skip
     """Learns a joint vocabulary. Every digit is a piece of its own, so numbers can be copied.
+
+    The same text gives the same vocabulary: nothing in it is drawn at random.
 
     Raises:
         TrainingError: there is too little text for ``vocabulary_size`` pieces, or the text has
@@ -114,7 +140,7 @@ def train_tokenizer(
         sentencepiece.SentencePieceTrainer.train(
             sentence_iterator=(_encodable(sentence) for sentence in sentences),
             model_writer=model,
-            model_type="unigram",
+            model_type=model_type,
             vocab_size=vocabulary_size,
             character_coverage=1.0,
             byte_fallback=True,

@@ -56,3 +56,17 @@ def decode_weights(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
                 raise ValueError(f"{name} is in 8 bits; {name}{_SCALE} must hold a scale a row")
             weights[name] *= scale.unsqueeze(1)
     return weights
+
+
+def check_enough(weights: Mapping[str, Tensor], fewest: int) -> None:
+    """Before a network is made after a config that somebody else wrote: its size is then bounded by
+    that of the weights, which are there.
+
+    Raises:
+        ValueError: the weights are fewer than any network of the config has.
+    """
+    count = sum(weight.numel() for weight in weights.values())
+    if count < fewest:
+        raise ValueError(
+            f"there are {count:,} weights; the network of config.json has at least {fewest:,}"
+        )

@@ -5,10 +5,9 @@ answer to the next, so that a stream which nobody uses any more ends.
 """
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
+from types import TracebackType
 
 from dragoman_server.errors import DeadlinePassedError
 
@@ -19,27 +18,39 @@ class _Bound:
     seconds: float
     renewed: bool = False
 
+    def passed(self) -> DeadlinePassedError:
+        """The error of a call that took longer."""
+        limit = f"{self.seconds:g} s, the longest that this server allows"
+        if self.renewed:
+            text = f"the stream gave no answer for {limit}; send requests sooner, or less at once"
+        else:
+            text = f"the call took {limit}; send less at once"
+        return DeadlinePassedError(text)
+
 
 _current: ContextVar[_Bound | None] = ContextVar("call_deadline", default=None)
 
 
-@asynccontextmanager
-async def bounded(seconds: float) -> AsyncIterator[None]:
-    """Ends what is inside after `seconds`, by `DeadlinePassedError`."""
-    bound = _Bound(timeout=asyncio.timeout(seconds), seconds=seconds)
-    _current.set(bound)  # each call has a task, and so a context, of its own
-    try:
-        async with bound.timeout:
-            yield
-    except TimeoutError:
-        if not bound.timeout.expired():
-            raise
-        limit = f"{seconds:g} s, the longest that this server allows"
-        if bound.renewed:
-            text = f"the stream gave no answer for {limit}; send requests sooner, or less at once"
-        else:
-            text = f"the call took {limit}; send less at once"
-        raise DeadlinePassedError(text) from None
+class bounded:  # noqa: N801 - it is used as a function
+    """Ends what is inside of `async with bounded(seconds)` by `DeadlinePassedError`."""
+
+    def __init__(self, seconds: float) -> None:
+        self._bound = _Bound(timeout=asyncio.timeout(seconds), seconds=seconds)
+
+    async def __aenter__(self) -> None:
+        _current.set(self._bound)  # each call has a task, and so a context, of its own
+        await self._bound.timeout.__aenter__()
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> bool:
+        try:
+            return bool(await self._bound.timeout.__aexit__(kind, error, traceback))
+        except TimeoutError:
+            raise self._bound.passed() from None
 
 
 def renew() -> None:

@@ -5,8 +5,9 @@ Flags win over the environment, the environment over the file, the file over the
     settings = load_settings(Path("dragoman.toml"), address="127.0.0.1:0", log_level="debug")
 
 A flag that is None was not given. The file is TOML, with the names of `ServerSettings` as keys and
-`default_models` and `limits` as tables; a relative folder in it is relative to the file. In the
-environment the names are in capitals behind DRAGOMAN_, with two underscores for a table:
+`default_models`, `models`, `workers`, `limits`, `batching` and `quotas` as tables; a relative folder
+in it is relative to the file. In the environment the names are in capitals behind DRAGOMAN_, with
+two underscores for a table:
 DRAGOMAN_ADDRESS, DRAGOMAN_LIMITS__SOURCES, DRAGOMAN_MODEL_REPOSITORIES (several folders are
 separated as in PATH). Anything unknown or wrong is a `ConfigError` that names the key.
 """
@@ -67,6 +68,12 @@ class Limits(BaseModel):
     source_characters: Count = Field(
         default=10_000, description="characters of one text of Translate"
     )
+    source_tokens: Count = Field(
+        default=4_096, description="tokens of one text of Translate and ScoreTarget"
+    )
+    beam_width: Annotated[int, Field(ge=1, le=64)] = Field(
+        default=64, description="beam_width of Translate and Generate"
+    )
     alignment_bytes: Count = Field(
         default=256 * 1024 * 1024, description="memory for the alignments of one text of Translate"
     )
@@ -80,6 +87,76 @@ class Limits(BaseModel):
     )
     samples: Count = Field(
         default=256, description="continuations that one language model draws at the same time"
+    )
+
+
+class ModelSettings(BaseModel):
+    """How models come, go and are named. Aliases and pins: see docs/models-live.md."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    watch_seconds: Seconds = Field(
+        default=2.0, description="between two looks at the repositories; 0: they are not watched"
+    )
+    largest_bundle_bytes: Annotated[int, Field(ge=1, le=2**50)] = Field(
+        default=4 * 1024**3, description="a bundle of more is refused without being read"
+    )
+    load_timeout_seconds: Annotated[Seconds, Field(gt=0)] = Field(
+        default=300.0, description="for reading, verifying and warming up one bundle"
+    )
+    aliases: dict[str, str] = Field(
+        default_factory=dict, description="other names: NAME or NAME/VERSION by alias"
+    )
+    pinned: dict[str, Annotated[int, Field(ge=1, le=999_999_999)]] = Field(
+        default_factory=dict, description="the version that answers where none is named, by model"
+    )
+
+
+Workers = Literal["auto"] | Annotated[int, Field(ge=0, le=256)]
+
+
+class WorkerSettings(BaseModel):
+    """Processes for the models of a family; "auto" is one for each core, 0 the server's own."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    translation: Workers = Field(default="auto", description="for translators")
+    language_model: Workers = Field(default="auto", description="for language models")
+
+    def counts(self) -> dict[str, int]:
+        """Processes by family."""
+        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+        return {
+            family: (cores or 1) if setting == "auto" else int(setting) for family, setting in self
+        }
+
+
+class Batching(BaseModel):
+    """How calls are gathered. Tokens are those read, and those written for each hypothesis."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    batch_items: Annotated[int, Field(ge=1, le=10_000)] = Field(
+        default=64, description="texts of a batch"
+    )
+    batch_tokens: Count = Field(
+        default=16_384, description="tokens of a batch; a longer text is a batch of its own"
+    )
+
+
+class Quotas(BaseModel):
+    """What one client may ask for; more is refused. Unset is no limit."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    queued_tokens: Count | None = Field(
+        default=None, description="tokens that may wait of one client at a time"
+    )
+    tokens_per_second: Annotated[float, Field(gt=0, le=1e12, allow_inf_nan=False)] | None = Field(
+        default=None, description="tokens that a client may ask for, in the long run"
+    )
+    burst_seconds: Annotated[Seconds, Field(gt=0)] = Field(
+        default=10.0, description="unused time that a client may save up"
     )
 
 
@@ -107,15 +184,23 @@ class ServerSettings(BaseSettings):
     translation_shortlist: bool = Field(
         default=False, description="whether translators use the shortlists of their bundles"
     )
+    models: ModelSettings = ModelSettings()
+    workers: WorkerSettings = WorkerSettings()
     limits: Limits = Limits()
+    batching: Batching = Batching()
+    quotas: Quotas = Quotas()
     worker_threads: Annotated[int, Field(ge=1, le=256)] = Field(
-        default=2, description="calls that models work on at the same time"
+        default=2, description="batches that models work on at the same time"
     )
     threads_per_call: Annotated[int, Field(ge=1, le=256)] = Field(
         default=1, description="threads that the arithmetic of one call uses"
     )
+    max_queued_tokens: Count = Field(
+        default=1_000_000,
+        description="tokens that may wait for a worker; calls with more are refused",
+    )
     max_queued_calls: Annotated[int, Field(ge=0, le=1_000_000)] = Field(
-        default=64, description="calls that may wait for a worker; more are refused"
+        default=10_000, description="calls that may wait for a worker; more are refused"
     )
     max_deadline_seconds: Annotated[Seconds, Field(gt=0)] = Field(
         default=300.0,
@@ -227,6 +312,13 @@ def _describe(error: ValidationError, config_file: Path | None) -> Iterator[str]
 
 
 def _known_keys(location: tuple[int | str, ...]) -> str:
-    tables: dict[str, type[BaseModel]] = {"limits": Limits, "default_models": DefaultModels}
+    tables: dict[str, type[BaseModel]] = {
+        "limits": Limits,
+        "default_models": DefaultModels,
+        "models": ModelSettings,
+        "workers": WorkerSettings,
+        "batching": Batching,
+        "quotas": Quotas,
+    }
     table = tables.get(str(location[0]), ServerSettings) if len(location) > 1 else ServerSettings
     return f"the settings here are {', '.join(table.model_fields)}"

@@ -30,7 +30,7 @@ from dragoman_models.errors import (
     UnknownWordError,
     WorkCancelledError,
 )
-from dragoman_server.errors import DeadlinePassedError, NotServedError
+from dragoman_server.errors import DeadlinePassedError, NotServedError, QuotaExceededError
 
 PUSHBACK_KEY = "grpc-retry-pushback-ms"
 
@@ -120,17 +120,20 @@ def _not_loaded(error: ModelNotLoadedError) -> Sequence[Message]:
     ]
 
 
-def _retry_info(error: ModelLoadingError | OverloadedError) -> Sequence[Message]:
+_Retried = ModelLoadingError | OverloadedError | QuotaExceededError
+
+
+def _retry_info(error: _Retried) -> Sequence[Message]:
     delay = Duration()
     delay.FromMilliseconds(_milliseconds(error))
     return [error_details_pb2.RetryInfo(retry_delay=delay)]
 
 
-def _pushback(error: ModelLoadingError | OverloadedError) -> tuple[tuple[str, str], ...]:
+def _pushback(error: _Retried) -> tuple[tuple[str, str], ...]:
     return ((PUSHBACK_KEY, str(_milliseconds(error))),)
 
 
-def _milliseconds(error: ModelLoadingError | OverloadedError) -> int:
+def _milliseconds(error: _Retried) -> int:
     return max(1, math.ceil(error.retry_after_seconds * 1_000))
 
 
@@ -140,6 +143,10 @@ def _quota_failure(error: LimitExceededError) -> Sequence[Message]:
         description=shortened(error.description, _LONGEST_DESCRIPTION),
     )
     return [error_details_pb2.QuotaFailure(violations=[violation])]
+
+
+def _client_quota(error: QuotaExceededError) -> Sequence[Message]:
+    return [*_quota_failure(error), *_retry_info(error)]
 
 
 # The first row whose class fits is taken. What no row fits is INTERNAL.
@@ -167,6 +174,12 @@ _TABLE: tuple[_Row, ...] = (
         error=OverloadedError,
         code=grpc.StatusCode.UNAVAILABLE,
         details=_retry_info,
+        metadata=_pushback,
+    ),
+    _Row(
+        error=QuotaExceededError,
+        code=grpc.StatusCode.RESOURCE_EXHAUSTED,
+        details=_client_quota,
         metadata=_pushback,
     ),
     _Row(

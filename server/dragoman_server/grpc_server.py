@@ -15,6 +15,11 @@ from dragoman.v1 import (
     translation_service_pb2_grpc,
     vision_service_pb2_grpc,
 )
+from dragoman_server.batching.admission import QueueLimits
+from dragoman_server.batching.batcher import Batcher
+from dragoman_server.batching.fair_queue import BatchLimits
+from dragoman_server.batching.observer import BatchObserver
+from dragoman_server.batching.quotas import ClientQuota
 from dragoman_server.config import ServerSettings
 from dragoman_server.health import ServerHealth
 from dragoman_server.interceptors.access_log import AccessLogInterceptor
@@ -22,6 +27,7 @@ from dragoman_server.interceptors.admission import AdmissionInterceptor
 from dragoman_server.interceptors.error_mapping import ErrorMappingInterceptor
 from dragoman_server.interceptors.request_checking import RequestCheckingInterceptor
 from dragoman_server.interceptors.request_id import RequestIdInterceptor
+from dragoman_server.live_models import LiveModels
 from dragoman_server.model_repository import ModelRepository
 from dragoman_server.reflection import add_reflection
 from dragoman_server.scoring_process import ScoringProcess
@@ -64,8 +70,17 @@ class ServerParts:
     evaluation: EvaluationService
 
 
-def build_server(settings: ServerSettings, repository: ModelRepository) -> ServerParts:
-    """The server with all its services, not yet listening. Call it in the event loop."""
+def build_server(
+    settings: ServerSettings,
+    repository: ModelRepository,
+    live: LiveModels | None = None,
+    observer: BatchObserver | None = None,
+) -> ServerParts:
+    """The server with all its services, not yet listening. Call it in the event loop.
+
+    Without `live`, the repository gets nothing more than it has. `observer` hears of all batches
+    and of the load that is shed.
+    """
     admission = AdmissionInterceptor(settings.max_deadline_seconds)
     server = grpc.aio.server(
         interceptors=(
@@ -77,11 +92,8 @@ def build_server(settings: ServerSettings, repository: ModelRepository) -> Serve
         ),
         options=_options(settings),
     )
-    models = WorkQueue(
-        "model calls",
-        worker_threads=settings.worker_threads,
-        max_queued=settings.max_queued_calls,
-    )
+    batcher = _batcher(settings, observer)
+    models = WorkQueue("model calls", batcher=batcher)
     scoring = WorkQueue("scoring", worker_threads=1, max_queued=settings.max_queued_calls)
     scoring_process = ScoringProcess()
     limits = settings.limits
@@ -89,7 +101,7 @@ def build_server(settings: ServerSettings, repository: ModelRepository) -> Serve
         EmbeddingService(repository, models, limits), server
     )
     translation_service_pb2_grpc.add_TranslationServiceServicer_to_server(
-        TranslationService(repository, models, limits), server
+        TranslationService(repository, batcher, limits), server
     )
     language_model_service_pb2_grpc.add_LanguageModelServiceServicer_to_server(
         LanguageModelService(repository, models, limits), server
@@ -98,7 +110,9 @@ def build_server(settings: ServerSettings, repository: ModelRepository) -> Serve
         scoring_process, scoring, limits, repository=repository, models=models
     )
     evaluation_service_pb2_grpc.add_EvaluationServiceServicer_to_server(evaluation, server)
-    model_service_pb2_grpc.add_ModelServiceServicer_to_server(ModelService(repository), server)
+    model_service_pb2_grpc.add_ModelServiceServicer_to_server(
+        ModelService(repository, live or LiveModels(repository)), server
+    )
     _add_unserved_services(server)
     health = _add_own_services_of_grpc(server)
     return ServerParts(
@@ -108,6 +122,22 @@ def build_server(settings: ServerSettings, repository: ModelRepository) -> Serve
         queues=(models, scoring),
         scoring_process=scoring_process,
         evaluation=evaluation,
+    )
+
+
+def _batcher(settings: ServerSettings, observer: BatchObserver | None) -> Batcher:
+    batching, quotas = settings.batching, settings.quotas
+    return Batcher(
+        "model calls",
+        worker_threads=max(settings.worker_threads, *settings.workers.counts().values()),
+        queue=QueueLimits(tokens=settings.max_queued_tokens, calls=settings.max_queued_calls),
+        batch=BatchLimits(items=batching.batch_items, cost=batching.batch_tokens),
+        quota=ClientQuota(
+            queued_tokens=quotas.queued_tokens,
+            tokens_per_second=quotas.tokens_per_second,
+            burst_seconds=quotas.burst_seconds,
+        ),
+        observer=observer,
     )
 
 

@@ -25,6 +25,11 @@ class ServerHealth:
         for name in names:
             await self.servicer.set(name, HealthCheckResponse.SERVING)
 
+    async def set_not_serving(self, names: Iterable[str]) -> None:
+        """These do not serve for now."""
+        for name in names:
+            await self.servicer.set(name, HealthCheckResponse.NOT_SERVING)
+
     async def drain(self) -> None:
         """Nothing serves any more, whatever is set later; watchers are told."""
         await self.servicer.enter_graceful_shutdown()

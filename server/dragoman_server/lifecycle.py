@@ -1,31 +1,25 @@
 """The life of a server process: listen, load, serve, drain, end."""
 
 import asyncio
-import functools
+import gc
 import logging
 import signal
 import sys
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 
-from dragoman_models.registry import load_model
-from dragoman_models.translation.family import TranslationFamily
+from dragoman_server.bundle_loading import threads_at_work
 from dragoman_server.config import ServerSettings
 from dragoman_server.grpc_server import ServerParts, build_server
 from dragoman_server.health import OVERALL
 from dragoman_server.listening import listen
-from dragoman_server.model_repository import ModelRepository
 from dragoman_server.model_version import ModelState
-from dragoman_server.repository_scan import find_bundles, shipped_repository
-from dragoman_server.served_families import (
-    EMBEDDING_SERVICE,
-    LANGUAGE_MODEL_SERVICE,
-    TRANSLATION_SERVICE,
-)
+from dragoman_server.served_families import SERVED_FAMILIES
+from dragoman_server.server_models import ServerModels, open_models
 from dragoman_server.services.evaluation import EVALUATION_SERVICE
 from dragoman_server.services.model import MODEL_SERVICE
 
+_MODELS_SERVICES = frozenset(family.service for family in SERVED_FAMILIES)
 # Time for the watchers of health to hear that nothing serves any more, before their streams end.
 _NOTICE_SECONDS = 0.1
 # Time for the answers of calls that have just ended to leave.
@@ -38,64 +32,53 @@ async def serve(settings: ServerSettings) -> bool:
 
     Raises `StartupError` where the server cannot start.
     """
-    repository = open_repository(settings)
-    parts = build_server(settings, repository)
+    models = open_models(settings)
+    parts = build_server(settings, models.repository, models.live)
     address = listen(parts.server, settings.address)
-    with _signals() as stop:
+    with _signals() as stop, closing(models.pool):
         await parts.health.start()
         await parts.server.start()
         _say(f"Dragoman is listening on {address}")
-        loader = ThreadPoolExecutor(1, thread_name_prefix="loading")
-        loading = asyncio.create_task(_load(repository, parts, loader))
-        await _until_stopped(stop, loading)
+        working = asyncio.create_task(_load_and_watch(models, parts))
+        await _until_stopped(stop, working)
         idle = await _drain(parts, settings.drain_seconds, stop)
-        still_loading = not loading.done()
-        loading.cancel()
-        loader.shutdown(wait=False, cancel_futures=True)
-    return idle and not still_loading
+        working.cancel()
+    return idle and threads_at_work() == 0
 
 
-def open_repository(settings: ServerSettings) -> ModelRepository:
-    """The repository that the settings describe, with nothing loaded yet."""
-    folders = list(settings.model_repositories)
-    if settings.shipped_models:
-        folders.append(shipped_repository())
-    found = find_bundles(folders)
-    if not found:
-        _log.warning("there are no models in %s", ", ".join(map(str, folders)) or "no folder")
-    defaults = {
-        EMBEDDING_SERVICE: settings.default_models.embedding,
-        TRANSLATION_SERVICE: settings.default_models.translation,
-        LANGUAGE_MODEL_SERVICE: settings.default_models.language_model,
-    }
-    translation = TranslationFamily(
-        arithmetic=settings.translation_arithmetic, use_shortlist=settings.translation_shortlist
-    )
-    load = functools.partial(load_model, translation=translation)
-    return ModelRepository(found, defaults=defaults, load=load)
-
-
-async def _load(
-    repository: ModelRepository, parts: ServerParts, loader: ThreadPoolExecutor
-) -> None:
-    """Load all models, and let health say so as each service becomes able to answer."""
+async def _load_and_watch(models: ServerModels, parts: ServerParts) -> None:
+    """Load all models, and let health say so as each service becomes able to answer; then follow
+    what becomes of the repository."""
     await parts.health.set_serving([MODEL_SERVICE])
-    await repository.load_all(loader)
+    await models.live.load_all()
     await parts.evaluation.warm_up()
-    services = repository.ready_services()
-    await parts.health.set_serving([*sorted(services), EVALUATION_SERVICE])
-    ready = [one for one in repository.versions() if one.state is ModelState.READY]
-    if ready:
-        await parts.health.set_serving([OVERALL])
-    failed = len(repository.versions()) - len(ready)
-    _say(f"ready: {len(ready)} models" + (f", {failed} refused" if failed else ""))
+    await parts.health.set_serving([EVALUATION_SERVICE])
+
+    async def tell_health() -> None:
+        ready = models.repository.ready_services()
+        await parts.health.set_serving([*sorted(ready), *([OVERALL] if ready else [])])
+        others = sorted(_MODELS_SERVICES - ready)
+        await parts.health.set_not_serving([*others, *([] if ready else [OVERALL])])
+
+    await tell_health()
+    models.live.tell_changes(tell_health)
+    versions = models.repository.versions()
+    ready = [one for one in versions if one.state is ModelState.READY]
+    failed = [one for one in versions if one.state is ModelState.FAILED]
+    _say(f"ready: {len(ready)} models" + (f", {len(failed)} refused" if failed else ""))
+    # Models stay for long: the collector of reference cycles need not look through them again and
+    # again, with every call waiting.
+    gc.collect()
+    gc.freeze()
+    if models.watcher is not None:
+        await models.watcher.run()
 
 
-async def _until_stopped(stop: asyncio.Queue[int], loading: asyncio.Task[None]) -> None:
+async def _until_stopped(stop: asyncio.Queue[int], working: asyncio.Task[None]) -> None:
     signalled = asyncio.create_task(stop.get())
-    await asyncio.wait([signalled, loading], return_when=asyncio.FIRST_COMPLETED)
+    await asyncio.wait([signalled, working], return_when=asyncio.FIRST_COMPLETED)
     if not signalled.done():
-        loading.result()  # a defect in loading ends the server instead of leaving it half alive
+        working.result()  # a defect in it ends the server instead of leaving it half alive
     _log.info("stopping on %s", signal.Signals(await signalled).name)
 
 

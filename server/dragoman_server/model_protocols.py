@@ -1,7 +1,7 @@
 """The models as the services see them; a test can pass in a fake one of the same shape."""
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 if (
     TYPE_CHECKING
@@ -60,8 +60,13 @@ class WordVectorModel(Protocol):
 class TranslationModel(Protocol):
     """What TranslationService needs."""
 
-    def source_tokens(self, text: str) -> tuple[str, ...]:
-        """The source's tokens, the end-of-sentence token last; alone where the text holds none."""
+    def source_tokens(self, text: str, *, split_sentences: bool = False) -> tuple[str, ...]:
+        """The source's tokens, the end-of-sentence token last; alone where the text holds none. Of
+        a text that is split, those of each sentence in turn."""
+        ...
+
+    def ensemble_with(self, others: "Sequence[Any]") -> "TranslationModel":
+        """The mean of this model and others like it."""
         ...
 
     def translate(
@@ -70,6 +75,8 @@ class TranslationModel(Protocol):
         options: "TranslationOptions",
         *,
         prefixes: Sequence[str] | None = None,
+        required_phrases: Sequence[Sequence[str]] | None = None,
+        banned_phrases: Sequence[Sequence[str]] | None = None,
         cancelled: Callable[[int], bool] | None = None,
     ) -> "list[tuple[Hypothesis, ...]]":
         """Hypotheses for each source, best first. `cancelled` is asked at each decoding step."""

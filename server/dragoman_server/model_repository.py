@@ -1,25 +1,19 @@
 """The models of the server: which there are, in which state, and which one a request means."""
 
-import asyncio
 import logging
-import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
-from datetime import UTC, datetime
+from collections.abc import Iterable, Mapping, Sequence
 
-from dragoman_models.bundle import Bundle, is_model_name, read_bundle
+from dragoman_models.bundle import is_model_name
 from dragoman_models.errors import (
-    BundleError,
     InvalidInputError,
     ModelLoadingError,
     ModelNotFoundError,
     ModelNotLoadedError,
     quoted,
 )
-from dragoman_models.registry import load_model
 from dragoman_server.errors import ConfigError
-from dragoman_server.model_version import ModelState, ModelVersion
+from dragoman_server.model_names import ModelNames
+from dragoman_server.model_version import Key, ModelState, ModelVersion
 from dragoman_server.served_families import SERVED_FAMILIES, ServedFamily
 
 _RETRY_SECONDS = 1.0
@@ -29,7 +23,7 @@ _log = logging.getLogger(__name__)
 
 
 class ModelRepository:
-    """All versions of all models. Belongs to the event loop; only loading uses another thread."""
+    """All versions of all models. Belongs to the event loop; `LiveModels` changes what is in it."""
 
     def __init__(
         self,
@@ -37,21 +31,52 @@ class ModelRepository:
         *,
         defaults: Mapping[str, str | None] | None = None,
         families: Sequence[ServedFamily] = SERVED_FAMILIES,
-        load: Callable[[Bundle], object] = load_model,
+        names: ModelNames | None = None,
     ) -> None:
         """`defaults` names the default model of a service, by the service's full name.
 
-        Raises `ConfigError` for a default that is not in the repository, or of the wrong family.
+        Raises `ConfigError` for a default, alias or pin that leads to nothing in the repository,
+        and for a default of the wrong family.
         """
-        self._versions = {(one.name, one.version): one for one in found}
+        self.names = names or ModelNames()
+        self._versions = {one.key: one for one in found}
         self._families = {family.name: family for family in families}
         self._defaults = {service: name for service, name in (defaults or {}).items() if name}
-        self._load = load
+        self._found_defaults: dict[str, str] = {}
         self._check_defaults(families)
+        self._check_names()
+        self._find_defaults()
 
     def versions(self) -> list[ModelVersion]:
         """Every version, by name and version."""
         return [self._versions[key] for key in sorted(self._versions)]
+
+    def version(self, key: Key) -> ModelVersion | None:
+        """The version of this name and number, whatever its state."""
+        return self._versions.get(key)
+
+    def put(self, version: ModelVersion) -> None:
+        """Add a version, or put it in the place of what it was before."""
+        self._versions[version.key] = version
+        if version.name in self.names.aliases:
+            _log.warning("model %s is hidden by the alias of the same name", version)
+        self._find_defaults()
+
+    def remove(self, version: ModelVersion) -> None:
+        """Forget a version; calls that it answers at the moment keep it until they end."""
+        self._versions.pop(version.key, None)
+        self.names.unpin(version)
+        self._find_defaults()
+
+    def named(self, name: str, version: int | None) -> list[ModelVersion]:
+        """The versions that a name, or an alias, and a number mean; all where there is no number.
+
+        Raises `InvalidInputError` and `ModelNotFoundError`.
+        """
+        self._check_selector(name, version)
+        name, version = self.names.resolved(name, version)
+        versions = self._existing(name)
+        return versions if version is None else [self._numbered(versions, version)]
 
     def services_of(self, version: ModelVersion) -> tuple[str, ...]:
         """Full names of the services that the model answers."""
@@ -63,23 +88,23 @@ class ModelRepository:
         return tuple(
             service
             for service in self.services_of(version)
-            if self.default_name(service) == version.name
+            if self._leads_to(self.default_name(service), version)
         )
 
     def default_name(self, service: str) -> str | None:
-        """The configured default of a service, or else the only model that answers it, or else the
-        usual one of its family."""
-        if service in self._defaults:
-            return self._defaults[service]
-        names = self._names_for(service)
-        if len(names) == 1:
-            return names[0]
-        usual = [one.usual for one in self._families.values() if one.service == service]
-        return next((name for name in usual if name in names), None)
+        """The configured default of a service, or else the one found among its models: the only
+        one, or else the usual one of its family. What was found stays while the model is there,
+        so that another model which comes later takes nothing away from those who name none."""
+        return self._defaults.get(service) or self._found_defaults.get(service)
 
     def current(self, name: str) -> ModelVersion | None:
-        """The highest READY version."""
-        ready = [one for one in self._versions_of(name) if one.state is ModelState.READY]
+        """The pinned version where it is READY; where none is pinned, the highest READY one."""
+        pinned = self.names.pinned_version(name)
+        ready = [
+            one
+            for one in self._versions_of(name)
+            if one.state is ModelState.READY and pinned in (None, one.version)
+        ]
         return ready[-1] if ready else None
 
     def ready_services(self) -> frozenset[str]:
@@ -92,11 +117,10 @@ class ModelRepository:
 
         Raises `InvalidInputError` and `ModelNotFoundError`.
         """
-        self._check_selector(name, version)
-        versions = self._existing(name)
-        if version is None:
-            return self.current(name) or versions[-1]
-        return self._numbered(versions, version)
+        versions = self.named(name, version)
+        if len(versions) == 1:
+            return versions[0]
+        return self.current(versions[0].name) or versions[-1]
 
     def select(self, service: str, name: str, version: int | None) -> ModelVersion:
         """The READY version that answers a call of `service`.
@@ -104,63 +128,79 @@ class ModelRepository:
         Raises `InvalidInputError`, `ModelNotFoundError`, `ModelLoadingError` and
         `ModelNotLoadedError`.
         """
-        if not name:
-            name = self._required_default(service)
+        name = name or self._required_default(service)
         self._check_selector(name, version)
-        versions = self._existing(name)
-        if version is not None:
-            versions = [self._numbered(versions, version)]
+        model, number = self.names.resolved(name, version)
+        versions = self._existing(model)
         self._check_family(versions[-1], service)
+        pinned = self.names.pinned_version(model)
+        if number is not None:
+            versions = [self._numbered(versions, number)]
+        elif pinned is not None:
+            versions = [self._pinned(versions, pinned)]
         ready = [one for one in versions if one.state is ModelState.READY]
         if ready:
             return ready[-1]
         if any(one.state is ModelState.LOADING for one in versions):
-            raise ModelLoadingError(name, _RETRY_SECONDS)
-        reasons = "; ".join(f"version {one.version}: {one.failure_reason}" for one in versions)
-        raise ModelNotLoadedError(name, f"model {quoted(name)} could not be loaded: {reasons}")
-
-    async def load_all(self, executor: ThreadPoolExecutor) -> None:
-        """Read, verify and warm up one version after the other; none stops the rest."""
-        loop = asyncio.get_running_loop()
-        for key in sorted(self._versions):
-            loaded = await loop.run_in_executor(executor, self._loaded, self._versions[key])
-            self._versions[key] = loaded
-
-    def _loaded(self, version: ModelVersion) -> ModelVersion:
-        started = time.monotonic()
-        try:
-            bundle = read_bundle(version.path)
-            model = self._load(bundle)
-            family = self._families.get(bundle.family)
-            if family is not None:
-                family.warm_up(model)
-        except BundleError as error:
-            return _failed(version, error.reason)
-        except Exception as error:
-            _log.exception("loading %s failed", version)
-            return _failed(version, f"{type(error).__name__}: {error}")
-        seconds = time.monotonic() - started
-        _log.info("model %s is ready after %.2f s", version, seconds)
-        return replace(
-            version,
-            config=bundle.config,
-            metrics=bundle.metrics,
-            card=bundle.card,
-            state=ModelState.READY,
-            model=model,
-            ready_at=datetime.now(UTC),
-            load_seconds=seconds,
-        )
+            raise ModelLoadingError(model, _RETRY_SECONDS)
+        reasons = "; ".join(map(_why_not, versions))
+        raise ModelNotLoadedError(model, f"model {quoted(model)} is not loaded: {reasons}")
 
     def _check_defaults(self, families: Iterable[ServedFamily]) -> None:
         for family in families:
             name = self._defaults.get(family.service)
             names = self._names_for(family.service)
-            if name is not None and name not in names:
+            if name is not None and self.names.resolved(name, None)[0] not in names:
                 raise ConfigError(
                     f"{family.setting}: no model of the family {family.name} is named "
                     f"{quoted(name)}; {_choice(names)}"
                 )
+
+    def _check_names(self) -> None:
+        for alias, target in self.names.aliases.items():
+            numbers = [one.version for one in self._versions_of(target.name)]
+            if not numbers:
+                text = f"there is no such model; {_choice(self._names())}"
+            elif target.version not in (None, *numbers):
+                text = f"it has the versions {', '.join(map(str, numbers))}"
+            else:
+                continue
+            raise ConfigError(f"models.aliases: {alias} leads to {target}, but {text}")
+        for name, version in self.names.pinned_in_settings.items():
+            if (name, version) not in self._versions:
+                raise ConfigError(
+                    f"models.pinned: {name} has no version {version} in the repository; pin one of "
+                    f"{', '.join(map(str, self._versions_of(name))) or 'the models that there are'}"
+                )
+
+    def _find_defaults(self) -> None:
+        for service in {family.service for family in self._families.values()}:
+            names = self._names_for(service)
+            if self._found_defaults.get(service) in names:
+                continue
+            self._found_defaults.pop(service, None)
+            usual = [one.usual for one in self._families.values() if one.service == service]
+            found = names if len(names) == 1 else [name for name in usual if name in names]
+            if found and found[0] is not None:
+                self._found_defaults[service] = found[0]
+
+    def _leads_to(self, name: str | None, version: ModelVersion) -> bool:
+        """Whether a configured name or alias means this version, or its model as a whole."""
+        if name is None:
+            return False
+        model, number = self.names.resolved(name, None)
+        return model == version.name and number in (None, version.version)
+
+    def _pinned(self, versions: Sequence[ModelVersion], pinned: int) -> ModelVersion:
+        for one in versions:
+            if one.version == pinned:
+                return one
+        name = versions[0].name
+        raise ModelNotLoadedError(
+            name,
+            f"model {quoted(name)} is pinned to version {pinned}, which is not in the repository; "
+            "name a version, pin another or put it back",
+        )
 
     def _check_selector(self, name: str, version: int | None) -> None:
         if not is_model_name(name):
@@ -224,10 +264,10 @@ class ModelRepository:
         )
 
 
-def _failed(version: ModelVersion, reason: str) -> ModelVersion:
-    line = " ".join(reason.split())
-    _log.error("model %s is refused: %s", version, line)
-    return replace(version, state=ModelState.FAILED, failure_reason=line)
+def _why_not(version: ModelVersion) -> str:
+    unloaded = version.state is ModelState.UNLOADED
+    reason = "it was unloaded, load it first" if unloaded else version.failure_reason
+    return f"version {version.version}: {reason}"
 
 
 def _choice(names: Sequence[str]) -> str:

@@ -23,7 +23,12 @@ from dragoman.v1.embedding_service_pb2 import (
     SimilarityResponse,
 )
 from dragoman.v1.evaluation_service_pb2 import EvaluationServiceScoreResponse
-from dragoman.v1.model_service_pb2 import GetModelResponse, ListModelsResponse
+from dragoman.v1.model_service_pb2 import (
+    GetModelResponse,
+    ListModelsResponse,
+    LoadModelResponse,
+    UnloadModelResponse,
+)
 from dragoman.v1.translation_service_pb2 import ScoreTargetResponse, TranslateResponse
 from dragoman_client import (
     AsyncClient,
@@ -45,6 +50,7 @@ from dragoman_client import (
     ServerError,
     ServerUnreachableError,
     TranslationOptions,
+    WordLink,
     WordMatch,
 )
 
@@ -125,6 +131,8 @@ def test_a_translation_with_tokens_and_alignment(server: FakeServer, call: Call)
     answer = TranslateResponse(model=FR_EN)
     translation = answer.results.add().translation
     translation.source_token_count = 2
+    translation.seed = 2**64 - 1
+    answer.ensemble_models.add(name="other", version=4)
     hypothesis = translation.hypotheses.add(
         text="Hi.", score=-0.5, log_prob=-1.0, tokens=["Hi", ".", "</s>"],
         token_log_probs=[-0.5, -0.25, -0.25],
@@ -133,6 +141,8 @@ def test_a_translation_with_tokens_and_alignment(server: FakeServer, call: Call)
     hypothesis.alignment.source_tokens.extend(["Salut", "</s>"])
     hypothesis.alignment.target_tokens.extend(["Hi", ".", "</s>"])
     hypothesis.alignment.weights.extend([1.0, 0.0, 0.5, 0.5, 0.25, 0.75])
+    link = hypothesis.alignment.word_links.add(weight=0.5)
+    link.source.start, link.source.end, link.target.start, link.target.end = 0, 5, 2, 3
     server.always("Translate", answer)
     found = call(
         server.address, "translate", "Salut", model=ModelVersion(name="fr-en", version=3),
@@ -140,12 +150,15 @@ def test_a_translation_with_tokens_and_alignment(server: FakeServer, call: Call)
     )  # fmt: skip
     assert found.text == "Hi."
     assert found.source_token_count == 2
+    assert found.seed == 2**64 - 1
+    assert found.ensemble_models == (ModelVersion(name="other", version=4),)
     (best,) = found.hypotheses
     assert (best.score, best.log_prob) == (-0.5, -1.0)
     assert best.finish_reason is FinishReason.END_OF_SEQUENCE
     assert best.tokens == ("Hi", ".", "</s>")
     assert best.token_log_probs == (-0.5, -0.25, -0.25)
     assert best.alignment.weights == ((1.0, 0.0), (0.5, 0.5), (0.25, 0.75))
+    assert best.alignment.word_links == (WordLink(source=(0, 5), target=(2, 3), weight=0.5),)
     (request,) = server.requests
     assert (request.model.name, request.model.version) == ("fr-en", 3)
     assert request.options.beam_width == 3
@@ -206,6 +219,20 @@ def test_all_pages_of_the_models(server: FakeServer, call: Call) -> None:
     assert {tuple(request.states) for request in server.requests} == {
         (model_pb2.MODEL_STATE_READY,)
     }
+
+
+def test_models_are_loaded_and_unloaded(server: FakeServer, call: Call) -> None:
+    info = model_pb2.ModelInfo(name="fr-en", version=2, pinned=True, aliases=["french"])
+    server.always("LoadModel", LoadModelResponse(model=info))
+    server.always("UnloadModel", UnloadModelResponse(models=[info]))
+    loaded = call(server.address, "load_model", ModelVersion(name="fr-en", version=2), pin=True)
+    assert (loaded.name, loaded.version, loaded.pinned, loaded.aliases) == (
+        "fr-en", 2, True, ("french",)
+    )  # fmt: skip
+    assert call(server.address, "unload_model", "fr-en") == [loaded]
+    load, unload = server.requests
+    assert (load.model.name, load.model.version, load.pin) == ("fr-en", 2, True)
+    assert (unload.model.name, unload.model.HasField("version")) == ("fr-en", False)
 
 
 def test_a_model_in_full(server: FakeServer, call: Call) -> None:

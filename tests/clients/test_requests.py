@@ -10,8 +10,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dragoman.v1 import decoding_pb2, embedding_service_pb2, evaluation_service_pb2, model_pb2
+from dragoman.v1 import (
+    decoding_pb2,
+    embedding_service_pb2,
+    evaluation_service_pb2,
+    model_pb2,
+    translation_service_pb2,
+)
 from dragoman.v1.translation_service_pb2 import TranslateRequest
+from dragoman.v1.translation_service_pb2 import TranslationOptions as TranslationOptionsMessage
 from dragoman_client import (
     BleuTokenizer,
     EarlyStopping,
@@ -20,14 +27,17 @@ from dragoman_client import (
     LengthNormalization,
     ModelState,
     ModelVersion,
+    SamplingOptions,
     ScoringOptions,
     SearchOptions,
+    SentenceSplitting,
     TranslationMetric,
     TranslationOptions,
     WordLookup,
     WordMatch,
     requests,
 )
+from dragoman_client.requests import PhrasesOfEach
 
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]))
 
@@ -73,12 +83,42 @@ def test_every_number_of_the_translation_options_is_sent() -> None:
     numbers: dict[str, float] = {
         "beam_width": 6, "n_best": 2, "length_penalty": 0.5, "max_length": 9, "min_length": 3,
         "max_length_ratio": 1.5, "min_length_ratio": 0.25, "coverage_penalty": 0.125,
-        "no_repeat_ngram_size": 4,
+        "no_repeat_ngram_size": 4, "repetition_penalty": 1.25,
     }  # fmt: skip
     chosen = TranslationOptions(**numbers, early_stopping=EarlyStopping.NEVER)  # type: ignore[arg-type]
     options = requests.translate_request(["a"], model="", options=chosen).options
     assert {name: getattr(options, name) for name in numbers} == numbers
     assert options.early_stopping == decoding_pb2.EARLY_STOPPING_NEVER
+
+
+def test_sampling_ensembles_and_splitting_are_sent() -> None:
+    chosen = TranslationOptions(
+        sampling=SamplingOptions(temperature=0.0, top_k=4, top_p=0.5, seed=2**64 - 1),
+        ensemble_models=("other", ModelVersion(name="third", version=3)),
+        sentence_splitting=SentenceSplitting.AT_SENTENCE_ENDS,
+    )
+    options = requests.translate_request(["a"], model="", options=chosen).options
+    assert options.sampling == decoding_pb2.SamplingOptions(
+        temperature=0.0, top_k=4, top_p=0.5, seed=2**64 - 1
+    )
+    first, second = options.ensemble_models
+    assert (first.name, first.HasField("version")) == ("other", False)
+    assert (second.name, second.version) == ("third", 3)
+    assert options.sentence_splitting == (
+        translation_service_pb2.SENTENCE_SPLITTING_AT_SENTENCE_ENDS
+    )
+    plain = TranslationOptions(sampling=SamplingOptions())
+    options = requests.translate_request(["a"], model="", options=plain).options
+    assert options.HasField("sampling")
+    for wrong, path in (
+        (TranslationOptions(sampling=SamplingOptions(seed=-1)), r"options\.sampling\.seed: is -1"),
+        (
+            TranslationOptions(ensemble_models=("a", "\ud800")),
+            r"options\.ensemble_models\[1\]\.name",
+        ),
+    ):
+        with pytest.raises(InvalidRequestError, match=path):
+            requests.translate_request(["a"], model="", options=wrong)
 
 
 def test_one_prefix_holds_for_all_texts_and_many_for_one_each() -> None:
@@ -92,6 +132,39 @@ def test_one_prefix_holds_for_all_texts_and_many_for_one_each() -> None:
     assert prefixes(["x", ""]) == ["x", ""]
     with pytest.raises(InvalidRequestError, match="target_prefix: there are 1 for 2 sources"):
         prefixes(["x"])
+
+
+def test_phrases_are_given_for_all_texts_or_for_each() -> None:
+    def phrases(required: PhrasesOfEach, banned: PhrasesOfEach = ()) -> list[object]:
+        request = requests.translate_request(
+            ["a", "b"], model="", options=None, required_phrases=required, banned_phrases=banned
+        )
+        return [(list(s.required_phrases), list(s.banned_phrases)) for s in request.sources]
+
+    assert phrases(["x", "y"], ["z"]) == [(["x", "y"], ["z"])] * 2
+    assert phrases([["x"], []], [[], ["z"]]) == [(["x"], []), ([], ["z"])]
+    for wrong, message in (
+        ("xy", "required_phrases: is one text; give a list"),
+        ([["x"]], "required_phrases: there are 1 for 2 sources"),
+        (["x", ["y"]], "required_phrases: holds texts beside lists"),
+    ):
+        with pytest.raises(InvalidRequestError, match=message):
+            phrases(wrong)
+
+
+def test_banned_phrases_and_diverse_groups_are_sent() -> None:
+    def sent(**given: object) -> TranslationOptionsMessage:
+        chosen = TranslationOptions(**given)  # type: ignore[arg-type]
+        return requests.translate_request(["a"], model="", options=chosen).options
+
+    assert list(sent(banned_phrases=("x", "y z")).banned_phrases) == ["x", "y z"]
+    assert not sent().HasField("diverse_beams")
+    asked = sent(diverse_groups=3, diversity_strength=0.25).diverse_beams
+    assert (asked.groups, asked.strength) == (3, 0.25)
+    assert not sent(diverse_groups=3).diverse_beams.HasField("strength")
+    assert sent(diversity_strength=1.0).diverse_beams.groups == 0  # which the server refuses
+    with pytest.raises(InvalidRequestError, match="banned_phrases: is one text"):
+        sent(banned_phrases="x")
 
 
 def test_search_and_scoring_options() -> None:

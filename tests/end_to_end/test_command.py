@@ -39,6 +39,17 @@ def test_models(dragoman: Command) -> None:
     assert dragoman("models", "babel").out == "# babel\n\nRandom weights, to test with.\n"
 
 
+def test_a_model_is_unloaded_and_loaded_again(dragoman: Command) -> None:
+    (line,) = dragoman("models", "unload", "glove-100d/1").out.splitlines()
+    assert line.split("\t")[3] == "unloaded"
+    refused = dragoman("similarity", "king", "queen", "--model", "glove-100d")
+    assert (refused.code, "load it first" in refused.err) == (1, True)
+    assert dragoman("models", "load", "glove-100d").out.split("\t")[3] == "ready"
+    assert dragoman("similarity", "king", "queen", "--model", "glove-100d").code == 0
+    missing = dragoman("models", "load", "glove-100d/9")
+    assert (missing.code, "no version 9" in missing.err) == (1, True)
+
+
 def test_lines_stay_in_step(dragoman: Command) -> None:
     lines = ["the cat", "", "x" * 10_001, "the dog \u05e9\u05dc\u05d5\u05dd", "🙂"]
     done = dragoman("translate", "--model", "babel", "-b", "1", stdin="\n".join(lines).encode())

@@ -125,7 +125,7 @@ def scored(*segments: ScoredSegment, **options: Any) -> EvaluationServiceScoreRe
          ["options.coverage_penalty"]),
         (TranslationServiceStub, "Translate", translated("a", early_stopping=9),
          ["options.early_stopping"]),
-        (TranslationServiceStub, "Translate", translated("a", repetition_penalty=2.0),
+        (TranslationServiceStub, "Translate", translated("a", repetition_penalty=0.5),
          ["options.repetition_penalty"]),
         (TranslationServiceStub, "Translate", translated("a", beam_width=0, max_length=0),
          ["options.beam_width", "options.max_length"]),

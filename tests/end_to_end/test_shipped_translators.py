@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from dragoman_client import Client, TranslationOptions
+from dragoman_client import Client, Translation, TranslationOptions
 
 
 @pytest.mark.parametrize(
@@ -29,6 +29,27 @@ def test_a_sentence_comes_out_right(
 ) -> None:
     found = client.translate(source, model=model, options=TranslationOptions(beam_width=3))
     assert found.text in right
+
+
+def test_controls_choose_other_translations_of_a_shipped_translator(client: Client) -> None:
+    source = "Je voudrais une tasse de café, s'il vous plaît."
+    sentences = [source, source, "Il fait très froid ce matin."]
+    found = client.translate(
+        sentences, model="fr-en", required_phrases=[["cup of tea"], [], []],
+        banned_phrases=[[], ["cup of coffee"], ["very"]],
+    )  # fmt: skip
+    texts = [one.text for one in found if isinstance(one, Translation)]
+    assert len(texts) == 3
+    assert "cup of tea" in texts[0]
+    assert "cup of coffee" not in texts[1]
+    assert "very" not in texts[2].split()
+    options = TranslationOptions(
+        beam_width=6, n_best=3, diverse_groups=3, diversity_strength=2.0,
+        banned_phrases=("cold",),
+    )  # fmt: skip
+    diverse = client.translate(sentences[2], model="fr-en", options=options)
+    assert len({one.text for one in diverse.hypotheses}) == 3
+    assert not any("cold" in one.text.split() for one in diverse.hypotheses)
 
 
 def test_a_model_that_no_call_names_is_the_one_that_the_settings_name(client: Client) -> None:

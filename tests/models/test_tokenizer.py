@@ -15,6 +15,7 @@ from dragoman_models.tokenizer import (
     EOS,
     PAD,
     UNK,
+    SubwordModel,
     SubwordTokenizer,
     seed_sampling,
     train_tokenizer,
@@ -184,3 +185,52 @@ def other_special_ids() -> bytes:
         sentence_iterator=iter(TEXT), model_writer=model, vocab_size=60, minloglevel=2
     )
     return model.getvalue()
+
+
+# --- byte-pair encoding and BPE-dropout ---
+
+
+@pytest.fixture(scope="module")
+def bpe() -> SubwordTokenizer:
+    return train_tokenizer(TEXT, vocabulary_size=330, model_type="bpe")
+
+
+@pytest.mark.parametrize("text", SAMPLES)
+def test_byte_pairs_survive_too(
+    bpe: SubwordTokenizer, normalizer: sentencepiece.SentencePieceNormalizer, text: str
+) -> None:
+    check_round_trip(bpe, normalizer, text)
+
+
+def test_without_dropout_all_merges_are_made(bpe: SubwordTokenizer) -> None:
+    for text in TEXT:
+        assert bpe.sample(text, alpha=0.0) == bpe.encode(text)
+
+
+def test_with_all_merges_left_out_characters_remain(bpe: SubwordTokenizer) -> None:
+    """Provilkov et al. 2020, section 3.2: p = 1 segments a word into its characters."""
+    text = "Tom likes tea"
+    pieces = bpe.pieces(bpe.sample(text, alpha=1.0))
+    assert "".join(pieces) == SEPARATOR + text.replace(" ", SEPARATOR)
+    assert all(len(piece) == 1 for piece in pieces)
+
+
+def test_more_dropout_gives_more_pieces(bpe: SubwordTokenizer) -> None:
+    seed_sampling(4)
+    counts = [
+        sum(len(bpe.sample(text, alpha=alpha)) for text in TEXT for _ in range(10))
+        for alpha in (0.0, 0.1, 0.5, 1.0)
+    ]
+    assert counts == sorted(counts)
+    assert len(set(counts)) == 4
+
+
+@pytest.mark.parametrize("model_type", ["unigram", "bpe"])
+def test_the_same_text_gives_the_same_vocabulary(model_type: SubwordModel) -> None:
+    """So that runs with several seeds share it, and their models can be joined."""
+    made = []
+    for seed in (1, 2):
+        seed_sampling(seed)
+        tokenizer = train_tokenizer(TEXT, vocabulary_size=315, model_type=model_type)
+        made.append(tokenizer.model_bytes)
+    assert made[0] == made[1]

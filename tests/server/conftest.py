@@ -30,6 +30,7 @@ from dragoman_models.vocabulary import Vocabulary
 from dragoman_server.config import ServerSettings
 from dragoman_server.grpc_server import ServerParts, build_server
 from dragoman_server.listening import listen
+from dragoman_server.live_models import LiveModels
 from dragoman_server.model_repository import ModelRepository
 from dragoman_server.model_version import ModelState, ModelVersion
 
@@ -46,13 +47,14 @@ class FakeTranslator:
     def __init__(self) -> None:
         self.steps = 0
         self.calls: list[tuple[str, ...]] = []
+        self.required: list[Sequence[str]] = []  # phrases of each source
         self.seconds_a_step = 0.0
         self.steps_a_call = 1
         self.may_go_on = threading.Event()
         self.may_go_on.set()
         self.failure: Exception | None = None
 
-    def source_tokens(self, text: str) -> tuple[str, ...]:
+    def source_tokens(self, text: str, *, split_sentences: bool = False) -> tuple[str, ...]:
         return (*"".join(c for c in text if c.isprintable()).split(), "</s>")
 
     def translate(
@@ -61,9 +63,12 @@ class FakeTranslator:
         options: TranslationOptions,
         *,
         prefixes: Sequence[str] | None = None,
+        required_phrases: Sequence[Sequence[str]] | None = None,
+        banned_phrases: Sequence[Sequence[str]] | None = None,
         cancelled: Callable[[int], bool] | None = None,
     ) -> list[tuple[Hypothesis, ...]]:
         self.calls.append(tuple(sources))
+        self.required += required_phrases or []
         if self.failure is not None:
             raise self.failure
         for index, source in enumerate(sources):
@@ -124,8 +129,12 @@ class RunningServer:
 async def running_server(
     settings: Mapping[str, Any] | None = None,
     versions: Sequence[ModelVersion] | None = None,
+    *,
+    repository: ModelRepository | None = None,
+    live: LiveModels | None = None,
 ) -> AsyncIterator[RunningServer]:
-    """The server with `versions`, or with the translator "backwards" and the vectors "animals"."""
+    """The server with a repository, or with `versions`, or with the translator "backwards" and the
+    vectors "animals"."""
     translator = FakeTranslator()
     if versions is None:
         vectors = WordVectors(Vocabulary(WORDS), MATRIX)
@@ -134,7 +143,9 @@ async def running_server(
             ready_version("backwards", "translation", translator),
         ]
     parts = build_server(
-        ServerSettings(address="127.0.0.1:0", **(settings or {})), ModelRepository(versions)
+        ServerSettings(address="127.0.0.1:0", **(settings or {})),
+        repository or ModelRepository(versions),
+        live,
     )
     address = listen(parts.server, "127.0.0.1:0")
     await parts.health.start()

@@ -242,7 +242,6 @@ async def test_a_message_over_the_limit_is_refused_with_the_limit(
 async def test_what_is_not_served_yet_is_unimplemented_by_name(server: RunningServer) -> None:
     stubs: list[tuple[Any, list[str]]] = [
         (server.evaluation, ["EvaluateTranslation"]),
-        (server.models, ["LoadModel", "UnloadModel"]),
         (
             vision_service_pb2_grpc.VisionServiceStub(server.channel),
             ["Classify", "Detect", "EmbedImage", "Verify"],

@@ -55,6 +55,32 @@ def test_flags_win_over_environment_over_file_over_defaults(
     assert settings.default_models.translation == "fr-en"
 
 
+def test_models_are_in_as_many_processes_as_are_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    cores = len(os.sched_getaffinity(0))
+    assert load_settings().workers.counts() == {"translation": cores, "language_model": cores}
+    monkeypatch.setenv("DRAGOMAN_WORKERS__TRANSLATION", "0")
+    monkeypatch.setenv("DRAGOMAN_WORKERS__LANGUAGE_MODEL", "3")
+    assert load_settings().workers.counts() == {"translation": 0, "language_model": 3}
+    for wrong in ("-1", "many", "1.5"):
+        monkeypatch.setenv("DRAGOMAN_WORKERS__TRANSLATION", wrong)
+        with pytest.raises(ConfigError, match=r"workers\.translation"):
+            load_settings()
+
+
+def test_names_and_pins_of_models_are_set_by_tables(config_file: Path) -> None:
+    config_file.write_text(
+        '[models]\nwatch_seconds = 0\n[models.aliases]\nfrench = "fr-en/2"\n'
+        "[models.pinned]\nfr-en = 2\n"
+    )
+    models = load_settings(config_file).models
+    assert (models.watch_seconds, models.aliases, models.pinned) == (
+        0, {"french": "fr-en/2"}, {"fr-en": 2}
+    )  # fmt: skip
+    config_file.write_text("[models]\nwatch = 1\n")
+    with pytest.raises(ConfigError, match=r"models\.watch: there is no such .*watch_seconds"):
+        load_settings(config_file)
+
+
 def test_folders_in_the_file_are_relative_to_it(config_file: Path) -> None:
     assert load_settings(config_file).model_repositories == (config_file.parent / "mine",)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +17,9 @@ from dragoman_models.errors import (
     ModelNotFoundError,
     ModelNotLoadedError,
 )
+from dragoman_server.bundle_loading import BundleLoader
 from dragoman_server.errors import ConfigError
+from dragoman_server.live_models import LiveModels
 from dragoman_server.model_repository import ModelRepository
 from dragoman_server.model_version import ModelState, ModelVersion
 from dragoman_server.repository_scan import find_bundles, shipped_repository
@@ -29,9 +30,8 @@ if TYPE_CHECKING:
 
 
 async def loaded(*folders: Path, **options: Any) -> ModelRepository:
-    repository = ModelRepository(find_bundles(folders), **options)
-    with ThreadPoolExecutor(1) as executor:
-        await repository.load_all(executor)
+    repository = ModelRepository(find_bundles(folders))
+    await LiveModels(repository, loader=BundleLoader(**options)).load_all()
     return repository
 
 

@@ -226,7 +226,16 @@ NONE = decoding_pb2.LENGTH_NORMALIZATION_NONE
         ({"coverage_penalty": float("nan")}, ["options.coverage_penalty"]),
         ({"no_repeat_ngram_size": 0}, ["options.no_repeat_ngram_size"]),
         ({"early_stopping": 9}, ["options.early_stopping"]),
-        ({"repetition_penalty": 2}, ["options.repetition_penalty"]),
+        ({"repetition_penalty": 0.5}, ["options.repetition_penalty"]),
+        ({"repetition_penalty": float("nan")}, ["options.repetition_penalty"]),
+        (
+            {"banned_phrases": ["a", " ", "b" * 201]},
+            ["options.banned_phrases[1]", "options.banned_phrases[2]"],
+        ),
+        ({"banned_phrases": ["a"] * 65}, ["options.banned_phrases"]),
+        ({"diverse_beams": {}}, ["options.diverse_beams.groups"]),
+        ({"diverse_beams": {"groups": 2}}, ["options.diverse_beams.groups"]),  # 2 of 5
+        ({"diverse_beams": {"groups": 5, "strength": -1}}, ["options.diverse_beams.strength"]),
         ({"beam_width": 100, "max_length": 0}, ["options.beam_width", "options.max_length"]),
     ],
 )

@@ -32,6 +32,7 @@ def item(text: str, item_id: str = "") -> pb.TranslateStreamRequest:
 
 
 async def test_every_item_is_answered_and_the_summary_counts_them(server: RunningServer) -> None:
+    server.translator.seconds_a_step = 0.02  # so that items arrive while others are worked on
     texts = [f"a {number}" if number % 10 else " " for number in range(300)]
     requests = [config(), *(item(text, str(number)) for number, text in enumerate(texts))]
     responses = [one async for one in server.translation.TranslateStream(iter(requests))]
@@ -138,7 +139,9 @@ async def test_both_clients_stream_in_order_and_say_what_failed(server: RunningS
 
     def synchronous() -> list[Any]:
         with Client(server.address) as client:
-            found = client.translate_stream(iter(texts), on_summary=summaries.append)
+            found = client.translate_stream(
+                iter(texts), required_phrases=["a"], on_summary=summaries.append
+            )
             return list(found)
 
     async def each() -> Any:
@@ -146,7 +149,9 @@ async def test_both_clients_stream_in_order_and_say_what_failed(server: RunningS
             yield text
 
     async with AsyncClient(server.address) as client:
-        stream = client.translate_stream(each(), on_summary=summaries.append)
+        stream = client.translate_stream(
+            each(), required_phrases=["a"], on_summary=summaries.append
+        )
         asynchronous = [one async for one in stream]
     for found in (asynchronous, await asyncio.to_thread(synchronous)):
         assert [one.text if isinstance(one, Translation) else "" for one in found] == [
@@ -154,6 +159,7 @@ async def test_both_clients_stream_in_order_and_say_what_failed(server: RunningS
         ]
         assert "text: is empty or blank" in str(found[5])
     assert [(one.item_count, one.error_count) for one in summaries] == [(700, 1), (700, 1)]
+    assert server.translator.required == [("a",)] * (2 * 699)
 
 
 async def test_what_the_callers_own_iterator_raises_is_raised(server: RunningServer) -> None:

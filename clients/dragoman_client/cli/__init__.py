@@ -21,7 +21,7 @@ from dragoman_client.cli.vector_files import export_vectors, import_vectors
 from dragoman_client.cli.words import analogy, nearest, similarity
 
 _SUBCOMMANDS = (
-    serve, translate, score, generate, similarity, nearest, analogy, models, evaluate,
+    serve, translate, score, generate, similarity, nearest, analogy, evaluate,
     import_vectors, export_vectors, evaluate_vectors, plot_vectors,
 )  # fmt: skip
 
@@ -51,6 +51,7 @@ def command() -> typer.Typer:
     app.callback()(_options)
     for subcommand in _SUBCOMMANDS:
         app.command()(subcommand)
+    app.add_typer(models(), name="models")
     app.add_typer(train(), name="train")
     return app
 

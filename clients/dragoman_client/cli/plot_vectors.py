@@ -39,13 +39,9 @@ def plot_vectors(
 ) -> None:  # fmt: skip
     """Draw a map of words and their nearest words, or the heat map of their cosines."""
     with needs_extra("plot"):
-        from dragoman_models.embeddings.drawing_fonts import missing_letters
+        from dragoman_models.drawing_fonts import missing_letters
         from dragoman_models.embeddings.import_vectors import load_word_vectors
-        from dragoman_models.embeddings.word_drawing import (
-            check_drawing_name,
-            draw_heat_map,
-            draw_map,
-        )
+        from dragoman_models.embeddings.word_drawing import draw_heat_map, draw_map
         from dragoman_models.embeddings.word_map import (
             MapOptions,
             Projection,
@@ -53,9 +49,10 @@ def plot_vectors(
             known_words,
             map_words,
         )
+        from dragoman_models.picture_file import check_picture_name
     rule = chosen(Projection, projection, "--projection")
     with reported_model_errors(), needs_extra("plot"):
-        check_drawing_name(out)
+        check_picture_name(out)
         model = load_word_vectors(vectors or _shipped())
         if heat_map:
             shown = known_words(model, words)

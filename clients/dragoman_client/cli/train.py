@@ -10,6 +10,7 @@ import typer
 
 from dragoman_client.cli.extras import needs_extra
 from dragoman_client.cli.reporting import CommandError, report
+from dragoman_client.cli.train_synthetic import back_translation
 from dragoman_client.cli.train_vectors import glove, word2vec
 
 _INTERRUPTED = 130
@@ -22,6 +23,7 @@ def train() -> typer.Typer:
     )
     app.callback()(_describe)
     app.command()(translation)
+    app.command()(back_translation)
     app.command()(language_model)
     app.command()(word2vec)
     app.command()(glove)
@@ -38,6 +40,9 @@ def translation(
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on from the run's last checkpoint.")
     ] = False,
+    seed: Annotated[
+        int | None, typer.Option(metavar="N", help="In place of the recipe's seed.")
+    ] = None,
     threads: Annotated[int, typer.Option(min=1, metavar="N", help="Threads to compute with.")] = 1,
 ) -> None:
     """Train a translator by a recipe; Ctrl-C stops it, and --resume goes on."""
@@ -51,11 +56,12 @@ def translation(
     torch.set_num_threads(threads)
     keep_freed_memory()
     try:
-        weights = TranslationTrainer(read_recipe(config), out, resume=resume).run()
+        recipe = read_recipe(config, seed=seed)
+        weights = TranslationTrainer(recipe, out, resume=resume).run()
     except TrainingError as error:
         raise CommandError(str(error)) from error
     except KeyboardInterrupt as error:
-        report(f"interrupted; {_advice(config, out)}")
+        report(f"interrupted; {_advice(config, out, seed=seed)}")
         raise typer.Exit(_INTERRUPTED) from error
     typer.echo(weights)
 
@@ -94,8 +100,9 @@ def language_model(
         typer.echo(weights)
 
 
-def _advice(config: Path, out: Path, kind: str = "translation") -> str:
+def _advice(config: Path, out: Path, kind: str = "translation", seed: int | None = None) -> str:
     if not (out / "checkpoint.pt").exists():
         return "there is no checkpoint yet to go on from"
     words = ["dragoman", "train", kind, "--config", config, "--out", out, "--resume"]
+    words += [] if seed is None else ["--seed", seed]
     return f"go on with: {shlex.join(map(str, words))}"

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import typer
 
+from dragoman_client.cli.attention_picture import (
+    check_attention_picture,
+    plot_best_attention,
+)
 from dragoman_client.cli.connection import (
     DEFAULT_SECONDS,
     DEFAULT_SERVER,
@@ -23,27 +28,44 @@ from dragoman_client.cli.json_output import error_values, model_values, print_js
 from dragoman_client.cli.reporting import FAILED, CommandError, described, described_item, report
 from dragoman_client.cli.text_input import opened, read_batches
 from dragoman_client.cli.translation_options import (
+    AttentionPicture,
+    Banned,
     BeamWidth,
     CoveragePenalty,
+    DiverseGroups,
+    DiversityStrength,
+    Ensemble,
     InputFile,
     LengthPenalty,
     MaxLength,
     MaxLengthRatio,
     MinLength,
     MinLengthRatio,
+    MinP,
     NBest,
     NoRepeatNgramSize,
     Normalization,
     Prefix,
+    RepetitionPenalty,
+    Required,
+    Sample,
+    Seed,
+    Splitting,
     Stopping,
+    Temperature,
     Texts,
+    TopK,
+    TopP,
+    TypicalP,
+    WordAlignments,
+    sampling_options,
 )
 from dragoman_client.client import Client
 from dragoman_client.errors import DragomanClientError
 from dragoman_client.lines import Line, TranslatedLine, gather, one_line, translate_batch
 from dragoman_client.options import TranslationOptions
 from dragoman_client.requests import Model
-from dragoman_client.results import Translation
+from dragoman_client.results import Hypothesis, Translation
 
 
 def translate(
@@ -61,7 +83,23 @@ def translate(
     coverage_penalty: CoveragePenalty = None,
     early_stopping: Stopping = None,
     no_repeat_ngram_size: NoRepeatNgramSize = None,
+    repetition_penalty: RepetitionPenalty = None,
+    diverse_groups: DiverseGroups = None,
+    diversity_strength: DiversityStrength = None,
     prefix: Prefix = "",
+    require: Required = None,
+    ban: Banned = None,
+    sample: Sample = False,
+    temperature: Temperature = None,
+    top_k: TopK = None,
+    top_p: TopP = None,
+    min_p: MinP = None,
+    typical_p: TypicalP = None,
+    seed: Seed = None,
+    ensemble: Ensemble = None,
+    sentence_splitting: Splitting = None,
+    alignments: WordAlignments = False,
+    plot_attention: AttentionPicture = None,
     json: Json = False,
     server: Server = DEFAULT_SERVER,
     timeout: Timeout = DEFAULT_SECONDS,
@@ -73,6 +111,12 @@ def translate(
     """
     if texts and file is not None:
         raise typer.BadParameter("give texts or --file, not both")
+    if alignments and not json:
+        raise typer.BadParameter("goes with --json", param_hint="--alignments")
+    if plot_attention is not None:
+        if len(texts or ()) != 1:
+            raise typer.BadParameter("goes with one TEXT", param_hint="--plot-attention")
+        check_attention_picture(plot_attention)
     options = TranslationOptions(
         beam_width=beam_width,
         n_best=n_best,
@@ -85,18 +129,40 @@ def translate(
         coverage_penalty=coverage_penalty,
         early_stopping=early_stopping,
         no_repeat_ngram_size=no_repeat_ngram_size,
-    )
+        repetition_penalty=repetition_penalty,
+        diverse_groups=diverse_groups,
+        diversity_strength=diversity_strength,
+        banned_phrases=tuple(ban or ()),
+        sampling=sampling_options(
+            sample=sample, temperature=temperature, top_k=top_k, top_p=top_p, min_p=min_p,
+            typical_p=typical_p, seed=seed,
+        ),
+        ensemble_models=[model_named(name) for name in ensemble or ()],
+        sentence_splitting=sentence_splitting,
+        return_alignments=alignments or plot_attention is not None,
+    )  # fmt: skip
+    wanted = _Wanted(prefix=prefix, phrases=tuple(require or ()))
     show = _print_json if json else _print_best if n_best is None else _print_n_best
     failures = 0
     with connect(server, timeout) as client:
         source = _Source(texts=texts, file=file)
-        for translated in _translated(client, source, model_named(model), options, prefix):
+        for translated in _translated(client, source, model_named(model), options, wanted):
             for one in translated:
                 show(one)
                 failures += source.report_error(one)
+                if plot_attention is not None and isinstance(one.result, Translation):
+                    plot_best_attention(one.result, plot_attention)
             sys.stdout.flush()
     if failures:
         raise typer.Exit(FAILED)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Wanted:
+    """What each translation begins with, and contains."""
+
+    prefix: str
+    phrases: tuple[str, ...]
 
 
 class _Source:
@@ -134,13 +200,13 @@ class _Source:
 
 
 def _translated(
-    client: Client, source: _Source, model: Model, options: TranslationOptions, prefix: str
+    client: Client, source: _Source, model: Model, options: TranslationOptions, wanted: _Wanted
 ) -> Iterator[list[TranslatedLine]]:
     for batch in source.batches():
         try:
             yield translate_batch(
-                client, batch, model=model, options=options, target_prefix=prefix,
-                send_blank=bool(source.texts),
+                client, batch, model=model, options=options, target_prefix=wanted.prefix,
+                required_phrases=wanted.phrases, send_blank=bool(source.texts),
             )  # fmt: skip
         except DragomanClientError as error:
             raise CommandError(f"{source.place(batch[0], batch[-1])}{described(error)}") from error
@@ -171,8 +237,30 @@ def _print_json(one: TranslatedLine) -> None:
                 "score": hypothesis.score,
                 "log_prob": hypothesis.log_prob,
                 "finish_reason": hypothesis.finish_reason,
+                **_word_links(one.line.text, hypothesis),
             }
             for hypothesis in one.result.hypotheses
         ]
         values |= {"translation": one.result.text, "hypotheses": hypotheses}
+        if one.result.seed is not None:
+            values["seed"] = one.result.seed
+        if one.result.ensemble_models:
+            values["ensemble_models"] = [str(partner) for partner in one.result.ensemble_models]
         print_json(**values, **model_values(one.result.model))
+
+
+def _word_links(source: str, hypothesis: Hypothesis) -> dict[str, Any]:
+    """The linked words and their spans, where they were asked for."""
+    if hypothesis.alignment is None:
+        return {}
+    links = [
+        {
+            "target": hypothesis.text[slice(*link.target)],
+            "source": source[slice(*link.source)],
+            "target_span": link.target,
+            "source_span": link.source,
+            "weight": link.weight,
+        }
+        for link in hypothesis.alignment.word_links
+    ]
+    return {"word_links": links}

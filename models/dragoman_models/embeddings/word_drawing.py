@@ -1,7 +1,5 @@
 """Word maps and heat maps drawn by matplotlib: as PNG, SVG or PDF, or as a page of HTML."""
 
-import html
-import io
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -9,36 +7,17 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dragoman_models.embeddings.drawing_fonts import fonts_for
+from dragoman_models.drawing_fonts import fonts_for
 from dragoman_models.embeddings.label_places import place_labels
 from dragoman_models.embeddings.word_map import WordMap
-from dragoman_models.errors import InvalidInputError, quoted
+from dragoman_models.picture_file import new_figure, save_picture
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
 
-_SUFFIXES = (".png", ".svg", ".pdf", ".html")
 _ASKED, _NEIGHBOR = "tab:red", "tab:blue"
 _LARGEST_WITH_NUMBERS = 25
 _FARTHEST_WITHOUT_LINE = 8.0  # printer's points
-_PAGE = """\
-<!DOCTYPE html>
-<html lang="en">
-<head><meta charset="utf-8"><title>{title}</title></head>
-<body>
-{drawing}
-</body>
-</html>
-"""
-
-
-def check_drawing_name(out: Path) -> None:
-    """Raises `InvalidInputError` unless the name of `out` tells a format that can be drawn."""
-    if out.suffix.lower() not in _SUFFIXES:
-        raise InvalidInputError.single(
-            "out", f"{quoted(out.name)} must end in {', '.join(_SUFFIXES)}"
-        )
 
 
 def draw_map(word_map: WordMap, out: Path) -> None:
@@ -47,7 +26,7 @@ def draw_map(word_map: WordMap, out: Path) -> None:
     Raises `InvalidInputError` for a name of another format, and OSError.
     """
     with fonts_for(word_map.words):
-        figure = _figure(10, 8)
+        figure = new_figure(10, 8)
         axes = figure.add_subplot()
         asked = np.arange(len(word_map.words)) < word_map.asked_count
         for chosen, color in ((~asked, _NEIGHBOR), (asked, _ASKED)):
@@ -56,7 +35,7 @@ def draw_map(word_map: WordMap, out: Path) -> None:
         axes.set_xticks([])
         axes.set_yticks([])
         _label(axes, word_map)
-        _save(figure, out, "Word map")
+        save_picture(figure, out, "Word map")
 
 
 def draw_heat_map(words: Sequence[str], cosines: NDArray[np.float64], out: Path) -> None:
@@ -66,7 +45,7 @@ def draw_heat_map(words: Sequence[str], cosines: NDArray[np.float64], out: Path)
     """
     with fonts_for(words):
         size = max(4.0, 0.45 * len(words) + 2)
-        figure = _figure(size + 1, size)
+        figure = new_figure(size + 1, size)
         axes = figure.add_subplot()
         image = axes.imshow(cosines, cmap="RdBu_r", vmin=-1, vmax=1)
         axes.set_xticks(range(len(words)), words, rotation=90, parse_math=False)
@@ -78,7 +57,7 @@ def draw_heat_map(words: Sequence[str], cosines: NDArray[np.float64], out: Path)
                     column, row, f"{cosine:.2f}", ha="center", va="center", fontsize=7,
                     color="white" if abs(cosine) > 0.6 else "black",
                 )  # fmt: skip
-        _save(figure, out, "Cosines of words")
+        save_picture(figure, out, "Cosines of words")
 
 
 def _label(axes: "Axes", word_map: WordMap) -> None:
@@ -110,27 +89,3 @@ def _label(axes: "Axes", word_map: WordMap) -> None:
                 "", word_map.places[index], xytext=tuple(nearest), textcoords="offset points",
                 arrowprops=line, in_layout=False,
             )  # fmt: skip
-
-
-def _figure(width: float, height: float) -> "Figure":
-    # Not pyplot: that would keep the figure, and look for a screen.
-    from matplotlib.figure import Figure
-
-    # Compressed: no empty space around axes that must be square.
-    return Figure(figsize=(width, height), layout="compressed")
-
-
-def _save(figure: "Figure", out: Path, title: str) -> None:
-    import matplotlib
-
-    check_drawing_name(out)
-    # Letters as text, which a browser draws in a font that has them; and the same bytes each time.
-    with matplotlib.rc_context({"svg.fonttype": "none", "svg.hashsalt": "dragoman"}):
-        if out.suffix.lower() != ".html":
-            figure.savefig(out, dpi=150, bbox_inches="tight")
-            return
-        drawing = io.StringIO()
-        figure.savefig(drawing, format="svg", bbox_inches="tight", metadata={"Date": None})
-    svg = drawing.getvalue()
-    page = _PAGE.format(title=html.escape(title), drawing=svg[svg.index("<svg") :])
-    out.write_text(page, encoding="utf-8")

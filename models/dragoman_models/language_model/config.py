@@ -46,3 +46,10 @@ class NetworkConfig(BaseModel):
         last = self.embedding_size if self.tie_weights else self.hidden_size
         units = [self.hidden_size] * (self.layers - 1) + [last]
         return list(zip([self.embedding_size, *units[:-1]], units, strict=True))
+
+    def fewest_weights(self) -> int:
+        """A network of this shape has at least so many: a gate of each layer, and the embedding."""
+        gates = sum((inputs + units) * units for inputs, units in self.layer_sizes())
+        if self.cell == "mogrifier_lstm" and self.mogrifier_rounds:
+            gates += self.mogrifier_rank * min(sum(sizes) for sizes in self.layer_sizes())
+        return self.vocabulary_size * self.embedding_size + gates

@@ -32,6 +32,7 @@ class LanguageModelFamily:
             vocabulary_file,
         )
         from dragoman_models.vocabulary import VocabularyError
+        from dragoman_models.weight_encoding import check_enough
 
         kind = bundle.config.get("vocabulary")
         if kind not in ("words", "characters", "subwords"):
@@ -41,10 +42,11 @@ class LanguageModelFamily:
         try:
             vocabulary = read_vocabulary(kind, bundle.file(vocabulary_file(kind)))
             config = NetworkConfig.model_validate(bundle.config.get("network"))
-            network = LanguageModelNetwork(config)
             weights = {name: weight.float() for name, weight in bundle.torch_tensors().items()}
-            network.load_state_dict(weights)
-        except (ValidationError, RuntimeError, VocabularyError) as error:
+            check_enough(weights, config.fewest_weights())
+            network = LanguageModelNetwork(config)
+            network.load_state_dict(weights, assign=True)  # not copied: they may be mapped
+        except (ValidationError, RuntimeError, ValueError, VocabularyError) as error:
             raise BundleError(bundle.path, f"is no language model: {error}") from error
         if vocabulary.size != config.vocabulary_size:
             raise BundleError(

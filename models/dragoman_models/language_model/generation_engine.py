@@ -19,9 +19,9 @@ from torch import Tensor
 from dragoman_models.errors import InvalidInputError
 from dragoman_models.language_model.generation_options import FinishReason, GenerationOptions
 from dragoman_models.language_model.network import LanguageModelNetwork, NetworkState
-from dragoman_models.language_model.sampling import draw, filtered_probabilities
 from dragoman_models.language_model.text_stream import TextStream
 from dragoman_models.language_model.text_vocabulary import TextVocabulary, locate_text
+from dragoman_models.search.token_sampling import draw, filtered_probabilities
 
 BLOCK_ROWS = 16
 _PROMPT_SEGMENT = 64

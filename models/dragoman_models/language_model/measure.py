@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -26,7 +26,11 @@ from dragoman_models.language_model.dynamic_evaluation import (
 from dragoman_models.language_model.evaluation import TextFigures, evaluate
 from dragoman_models.language_model.language_model import LanguageModel
 from dragoman_models.language_model.network import LanguageModelNetwork
-from dragoman_models.language_model.neural_cache import CacheOptions, evaluate_with_cache
+from dragoman_models.language_model.neural_cache import (
+    CacheOptions,
+    evaluate_with_cache,
+    tune_cache,
+)
 from dragoman_models.language_model.recipe import LanguageModelRecipe, read_recipe
 from dragoman_models.language_model.run_data import RecipeText
 from dragoman_models.language_model.text_vocabulary import (
@@ -105,6 +109,16 @@ def measure(
     return found
 
 
+def tuned_cache(run: TrainedRun, *, tokens: int = 50_000) -> CacheOptions:
+    """The cache that suits the beginning of the validation text best."""
+    valid = encode_corpus(RecipeText(run.recipe).valid_lines(), run.vocabulary)
+    return tune_cache(
+        run.model.network, replace(valid, tokens=valid.tokens[: tokens + 1]),
+        windows=(500, 2000, 3800), flatnesses=(0.1, 0.2, 0.3, 0.6, 1.0),
+        shares=(0.05, 0.1, 0.15, 0.2, 0.25),
+    )  # fmt: skip
+
+
 def as_metrics(figures: TextFigures) -> dict[str, Any]:
     """The figures as they stand in metrics.json."""
     return {
@@ -122,6 +136,9 @@ def main(
     run: Annotated[Path, typer.Option(help="The folder that training wrote.")],
     config: Annotated[Path, typer.Option(help="The recipe it was trained by.")],
     cache: Annotated[bool, typer.Option("--cache", help="With the neural cache too.")] = False,
+    tune_cache: Annotated[
+        bool, typer.Option("--tune-cache", help="Choose the cache's numbers on the valid text.")
+    ] = False,
     cache_window: Annotated[int, typer.Option(min=1)] = 2000,
     cache_flatness: Annotated[float, typer.Option(min=0)] = 0.6,
     cache_share: Annotated[float, typer.Option(min=0, max=0.999)] = 0.1,
@@ -133,18 +150,19 @@ def main(
 ) -> None:
     """Print the figures of a run's test text as JSON."""
     torch.set_num_threads(threads)
-    try:
-        found = measure(
-            read_run(run, read_recipe(config)),
-            cache=CacheOptions(window=cache_window, flatness=cache_flatness, share=cache_share)
-            if cache
-            else None,
-            dynamic=DynamicOptions(
-                segment=dynamic_segment, learning_rate=dynamic_rate, decay=dynamic_decay
-            )
-            if dynamic
-            else None,
+    of_cache = of_text = None
+    if dynamic:
+        of_text = DynamicOptions(
+            segment=dynamic_segment, learning_rate=dynamic_rate, decay=dynamic_decay
         )
+    try:
+        trained = read_run(run, read_recipe(config))
+        if tune_cache:
+            of_cache = tuned_cache(trained)
+            typer.echo(f"cache: {asdict(of_cache)}", err=True)
+        elif cache:
+            of_cache = CacheOptions(window=cache_window, flatness=cache_flatness, share=cache_share)
+        found = measure(trained, cache=of_cache, dynamic=of_text)
     except DragomanError as error:
         typer.echo(f"error: {error}", err=True)
         raise typer.Exit(1) from error

@@ -82,3 +82,13 @@ def corpus_bleu(hypotheses: Sequence[str], references: Sequence[str]) -> MetricS
     """BLEU alone, by sacreBLEU's defaults; raises as ``score_corpus`` does."""
     scores = score_corpus(hypotheses, references, metrics=(TranslationMetric.BLEU,))
     return scores[TranslationMetric.BLEU]
+
+
+def tokenized_bleu(hypotheses: Sequence[str], references: Sequence[str]) -> MetricScore:
+    """BLEU of text that is tokenized already, tokens standing between blanks, as Moses's
+    multi-bleu.perl computes it; with one reference each, and raises as ``score_corpus`` does."""
+    if len(hypotheses) != len(references) or not hypotheses:
+        return corpus_bleu(hypotheses, references)  # which says what is wrong
+    scorer = BLEU(tokenize="none", smooth_method="none", force=True)  # force: no warning of tokens
+    score = scorer.corpus_score(list(hypotheses), [list(references)]).score
+    return MetricScore(score=score, signature=str(scorer.get_signature()))

@@ -10,6 +10,7 @@ up short ones.
 from __future__ import annotations
 
 import enum
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol, TypeVar, cast
@@ -17,13 +18,13 @@ from typing import NamedTuple, Protocol, TypeVar, cast
 import torch
 from torch import Tensor
 
+from dragoman_models.search.banned_phrases import BannedPhrases
 from dragoman_models.search.coverage import CoveragePenalty
+from dragoman_models.search.diverse_beams import DiverseBeams
 from dragoman_models.search.length_normalization import LengthNormalization
-from dragoman_models.search.token_rules import (
-    ForcedPrefixes,
-    TokenRule,
-    TokenRules,
-)
+from dragoman_models.search.repetition_penalty import RepetitionPenalty
+from dragoman_models.search.required_phrases import RequiredPhrases, best_of_banks
+from dragoman_models.search.token_rules import ForcedPrefixes, TokenRule, TokenRules
 
 State = TypeVar("State")
 
@@ -79,8 +80,8 @@ class EarlyStopping(enum.Enum):
 class SearchOptions:
     """What to search for. Special token ids belong to the model's vocabulary.
 
-    ``rules`` forbid tokens; a hypothesis that they leave none ends in eos. ``coverage`` needs a
-    model that gives attention weights.
+    ``rules`` forbid tokens; a hypothesis that they leave none ends in eos, unless phrases forbid
+    that, too. ``coverage`` needs a model that gives attention weights.
     """
 
     beam_width: int
@@ -88,6 +89,10 @@ class SearchOptions:
     eos: int
     rules: tuple[TokenRule, ...] = ()
     prefixes: ForcedPrefixes | None = None
+    banned_phrases: BannedPhrases | None = None
+    required_phrases: RequiredPhrases | None = None
+    repetition: RepetitionPenalty | None = None
+    diversity: DiverseBeams | None = None
     n_best: int = 1
     normalization: LengthNormalization = LengthNormalization.WU
     length_penalty: float = 1.0
@@ -103,7 +108,24 @@ class SearchOptions:
             if named is None:
                 return False
             concerned |= named
-        return self.prefixes is None and max(concerned) < special_tokens
+        of_any_token = (
+            self.prefixes, self.banned_phrases, self.required_phrases, self.repetition,
+        )  # fmt: skip
+        return max(concerned) < special_tokens and all(one is None for one in of_any_token)
+
+    def score(
+        self, log_prob: float, *, length: int, covered: Tensor | None, sentence: int
+    ) -> float:
+        """What a finished hypothesis is ranked by.
+
+        Args:
+            length: its tokens with eos.
+            covered: (S,), the attention that each source position got; needed for coverage only.
+        """
+        score = log_prob / self.normalization.divisor(length, self.length_penalty)
+        if self.coverage is not None and covered is not None:
+            score += self.coverage.score(covered, sentence)
+        return score
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -111,8 +133,9 @@ class FoundSequence:
     """A finished hypothesis.
 
     ``tokens`` are without eos; ``token_log_probs`` and the rows of ``attention`` (T, S) include
-    it; ``log_prob`` is their sum and ``score`` that sum divided by the length normalization, plus
-    the coverage penalty. ``truncated``: as long as allowed, so eos was forced.
+    it; ``log_prob`` is their sum and ``score`` that sum, less the repetition penalty, divided by
+    the length normalization, plus the coverage penalty. ``truncated``: as long as allowed, so eos
+    was forced. ``group``: of diverse beams, which of them found it.
     """
 
     tokens: tuple[int, ...]
@@ -121,6 +144,7 @@ class FoundSequence:
     score: float
     truncated: bool
     attention: Tensor | None
+    group: int = 0
 
 
 def beam_search(
@@ -139,7 +163,9 @@ def beam_search(
         cancelled: asked for each unfinished sentence at each step; True makes it leave the batch.
     Returns:
         for each sentence all hypotheses that finished, the best score first; none for a cancelled
-        sentence. Those after the first ``n_best`` are what the search happened to meet.
+        sentence, or where phrases left no hypothesis a way to end. Those after the first ``n_best``
+        are what the search happened to meet. Of diverse beams, first the best of each group, then
+        the second of each, and so on; a sequence that several groups found is there several times.
     """
     beam = _Beam(max_lengths, options)
     predict = _predictor(model, options)
@@ -152,7 +178,7 @@ def beam_search(
         rows = (left.unsqueeze(1) * places + parents[left]).flatten()
         state = model.select(state, None if len(left) == len(parents) else left, rows)
         beam.keep(left)
-    return [sorted(found, key=lambda one: one.score, reverse=True) for found in beam.found]
+    return [beam.ranked(found) for found in beam.found]
 
 
 def _predictor(
@@ -178,13 +204,19 @@ class _Beam:
     def __init__(self, max_lengths: Sequence[int], options: SearchOptions) -> None:
         self.options = options
         self.max_lengths = max_lengths
+        banned, required = options.banned_phrases, options.required_phrases
+        self.required = None if required is None else required.begin()
+        phrases = (None if banned is None else banned.begin(), self.required)
+        self.phrases = [one for one in phrases if one is not None]
         self.rules = TokenRules(
-            eos=options.eos, max_lengths=max_lengths, rules=options.rules, prefixes=options.prefixes
-        )
+            eos=options.eos, max_lengths=max_lengths, rules=options.rules,
+            prefixes=options.prefixes, strict=tuple(self.phrases),
+        )  # fmt: skip
         self.sentences = list(range(len(max_lengths)))  # which sentence each of the B is
         self.found: list[list[FoundSequence]] = [[] for _ in max_lengths]
         count = len(max_lengths)
-        self.log_probs = torch.zeros(count, 1)  # (B, K) of whole hypotheses; -inf: empty place
+        # (B, K) of whole hypotheses, less repetition penalties; -inf: empty place
+        self.log_probs = torch.zeros(count, 1)
         self.tokens = torch.full((count, 1, 1), options.bos)  # (B, K, 1 + T)
         self.token_log_probs = torch.zeros(count, 1, 0)  # (B, K, T)
         self.attention: Tensor | None = None  # (B, K, T, S)
@@ -194,6 +226,11 @@ class _Beam:
     def length(self) -> int:
         """T."""
         return self.tokens.size(2) - 1
+
+    @property
+    def groups(self) -> int:
+        """Groups of diverse beams that the K places are divided among, one behind the other."""
+        return 1 if self.options.diversity is None else self.options.diversity.groups
 
     def extend(self, candidates: Candidates, attention: Tensor | None) -> Tensor:
         """Adds a token to every hypothesis, keeping the best K' of each sentence.
@@ -208,24 +245,69 @@ class _Beam:
             parents (B, K'): which of the K hypotheses each of the K' continues.
         """
         count, places = self.log_probs.shape
-        logits = candidates.logits
-        ends = logits[:, self.options.eos].clone()
-        self.rules.forbid(logits.view(count, places, -1), self.tokens[:, :, 1:], self.sentences)
-        width = min(self.options.beam_width, logits.size(1))
-        best, columns = logits.topk(width, dim=1)  # (B * K, width)
-        self._end_dead_ends(best, columns, ends)
+        best, columns = self._continuations(candidates.logits, count)
+        width = best.size(1)
         step_log_probs = (best - candidates.normalizers).view(count, places, width)
         scores = (self.log_probs.unsqueeze(2) + step_log_probs).flatten(1)
-        self.log_probs, chosen = scores.topk(min(self.options.beam_width, scores.size(1)), dim=1)
-        parents = chosen // width
         names = columns if candidates.tokens is None else candidates.tokens.gather(1, columns)
-        tokens = names.view(count, -1).gather(1, chosen)
+        choices = names.view(count, -1)
+        self.log_probs, chosen = self._choose(scores, choices, width)
+        parents = chosen // width
+        tokens = choices.gather(1, chosen)
         added = step_log_probs.flatten(1).gather(1, chosen)
         self.tokens = _append(self.tokens, parents, tokens)
+        if self.options.repetition is not None:
+            added = self.options.repetition.without(added, self.tokens[:, :, 1:-1], tokens)
         self.token_log_probs = _append(self.token_log_probs, parents, added)
+        for phrases in self.phrases:
+            phrases.advance(parents, tokens)
         if attention is not None:
             self._remember_attention(attention.view(count, places, -1), parents)
         return parents
+
+    def _continuations(self, logits: Tensor, count: int) -> tuple[Tensor, Tensor]:
+        """Logits and columns (B * K, width) of the best that may go on, of logits (B * K, C).
+
+        Those that phrases want are among them, whatever their logits.
+        """
+        by_sentence = logits.view(count, -1, logits.size(1))  # (B, K, C)
+        wanted = None if self.required is None else self.required.wanted()
+        so_far = self.tokens[:, :, 1:]
+        if self.options.repetition is not None:
+            self.options.repetition.apply(by_sentence, so_far)
+        ends = self.rules.forbid(by_sentence, so_far, self.sentences, wanted)
+        best, columns = logits.topk(min(self.options.beam_width, logits.size(1)), dim=1)
+        self._end_dead_ends(best, columns, ends.flatten())
+        if self.required is None or wanted is None:
+            return best, columns
+        return self.required.with_wanted(best, columns, logits, wanted)
+
+    def _choose(self, scores: Tensor, tokens: Tensor, width: int) -> tuple[Tensor, Tensor]:
+        """The best of the continuations (B, K * width): their scores and indices (B, K')."""
+        most, diversity = self.options.beam_width, self.options.diversity
+        if diversity is None and self.required is None:
+            return scores.topk(min(most, scores.size(1)), dim=1)
+        banks = self._banks(tokens, width)
+
+        def best(among: Tensor, part: slice, count: int) -> Tensor:
+            if banks is None:
+                return among.topk(count, dim=1).indices
+            return best_of_banks(among, banks[:, part], count)
+
+        if diversity is None:
+            chosen = best(scores, slice(None), min(most, scores.size(1)))
+        else:
+            shared = scores.size(1) == width
+            chosen = diversity.choose(scores, tokens, most, best, shared=shared)
+        return scores.gather(1, chosen), chosen
+
+    def _banks(self, tokens: Tensor, width: int) -> Tensor | None:
+        """The banks of the continuations (B, K * width); None without required phrases."""
+        if self.required is None:
+            return None
+        parents = torch.arange(tokens.size(1)).expand_as(tokens) // width
+        left = [self.max_lengths[sentence] - self.length - 1 for sentence in self.sentences]
+        return self.required.banks(parents, tokens, torch.tensor(left).clamp(min=0))
 
     def _end_dead_ends(self, best: Tensor, columns: Tensor, ends: Tensor) -> None:
         """Lets rows that the rules left no token end in eos, with the logits ``ends`` (B * K,)."""
@@ -264,32 +346,28 @@ class _Beam:
         ended &= self.log_probs.isfinite()
         positions, places = ended.nonzero(as_tuple=True)
         histories = zip(
-            positions.tolist(), places.tolist(), self.log_probs[ended].tolist(),
-            self.tokens[positions, places, 1:-1].tolist(),
+            positions.tolist(), places.tolist(), self.tokens[positions, places, 1:-1].tolist(),
             self.token_log_probs[positions, places].tolist(), strict=True,
         )  # fmt: skip
-        for position, place, log_prob, tokens, token_log_probs in histories:
+        for position, place, tokens, token_log_probs in histories:
+            attention, coverage = self.attention, self.coverage
             self.found[self.sentences[position]].append(
                 FoundSequence(
                     tokens=tuple(tokens),
                     token_log_probs=tuple(token_log_probs),
-                    log_prob=log_prob,
-                    score=self._score(position, place, log_prob),
+                    log_prob=sum(token_log_probs),
+                    score=self.options.score(
+                        float(self.log_probs[position, place]),
+                        length=self.length,
+                        covered=None if coverage is None else coverage[position, place],
+                        sentence=self.sentences[position],
+                    ),
                     truncated=self.length > self.max_lengths[self.sentences[position]],
-                    attention=None
-                    if self.attention is None
-                    else self.attention[position, place].clone(),
+                    attention=None if attention is None else attention[position, place].clone(),
+                    group=place * self.groups // self.log_probs.size(1),
                 )
             )
         self.log_probs = self.log_probs.masked_fill(ended, float("-inf"))
-
-    def _score(self, position: int, place: int, log_prob: float) -> float:
-        options = self.options
-        score = log_prob / options.normalization.divisor(self.length, options.length_penalty)
-        if options.coverage is not None and self.coverage is not None:
-            sentence = self.sentences[position]
-            score += options.coverage.score(self.coverage[position, place], sentence)
-        return score
 
     def unfinished(self, cancelled: Callable[[int], bool]) -> Tensor:
         """Positions (B',) of sentences that could still find something better.
@@ -298,26 +376,38 @@ class _Beam:
         allowed length, and coverage only lowers a score: the quotient bounds all it can reach.
         """
         left = []
-        for position, best in enumerate(self.log_probs.amax(dim=1).tolist()):
+        best = self.log_probs.view(len(self.sentences), self.groups, -1).amax(dim=2)
+        for position, of_groups in enumerate(best.tolist()):
             sentence = self.sentences[position]
             if cancelled(sentence):
                 self.found[sentence] = []
-            elif best > float("-inf") and not self._is_done(sentence, best):
+            elif not all(self._is_done(sentence, *one) for one in enumerate(of_groups)) or (
+                self.options.diversity is not None and self._has_too_few(sentence, max(of_groups))
+            ):
                 left.append(position)
         return torch.tensor(left, dtype=torch.long)
 
-    def _is_done(self, sentence: int, best: float) -> bool:
-        """Whether a sentence whose best unfinished log-probability is ``best`` may stop."""
-        options, found = self.options, self.found[sentence]
+    def _is_done(self, sentence: int, group: int, best: float) -> bool:
+        """Whether a group whose best unfinished log-probability is ``best`` may stop."""
+        options = self.options
+        if best == float("-inf"):
+            return True
         if options.early_stopping is EarlyStopping.NEVER:
             return False
+        found = [one.score for one in self.found[sentence] if one.group == group]
         if options.early_stopping is EarlyStopping.BEAM_FINISHED:
-            return len(found) >= options.beam_width
-        if len(found) < options.n_best:
+            return len(found) >= options.beam_width // self.groups
+        wanted = math.ceil(options.n_best / self.groups)
+        if len(found) < wanted:
             return False
         longest = self.max_lengths[sentence] + 1
         bound = best / options.normalization.divisor(longest, options.length_penalty)
-        return sorted(one.score for one in found)[-options.n_best] >= bound
+        return sorted(found)[-wanted] >= bound
+
+    def _has_too_few(self, sentence: int, best: float) -> bool:
+        """Whether groups found the same hypotheses, so that more are needed, and can be found."""
+        different = {one.tokens for one in self.found[sentence]}
+        return len(different) < self.options.n_best and best > float("-inf")
 
     def keep(self, left: Tensor) -> None:
         """Drops all sentences but those at the positions ``left``."""
@@ -330,6 +420,15 @@ class _Beam:
             self.attention = self.attention[left]
         if self.coverage is not None:
             self.coverage = self.coverage[left]
+        for phrases in self.phrases:
+            phrases.keep(left)
+
+    def ranked(self, found: list[FoundSequence]) -> list[FoundSequence]:
+        """The best first; of diverse beams the best of each group, then the second of each."""
+        best_first = sorted(found, key=lambda one: one.score, reverse=True)
+        if self.options.diversity is None:
+            return best_first
+        return self.options.diversity.in_turn(best_first, [one.group for one in best_first])
 
 
 def _append(history: Tensor, parents: Tensor, newest: Tensor) -> Tensor:

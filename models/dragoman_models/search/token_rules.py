@@ -103,23 +103,62 @@ class ForcedPrefixes:
 
 @dataclass(frozen=True, kw_only=True)
 class TokenRules:
-    """All rules of a search, and what goes before them: prefixes, and ends that are forced."""
+    """All rules of a search, and what goes before them: prefixes, and ends that are forced.
+
+    What ``strict`` rules forbid stays forbidden, also the end of a hypothesis that can go on
+    nowhere else; nothing but a prefix goes before them.
+    """
 
     eos: int
     max_lengths: Sequence[int]
     rules: tuple[TokenRule, ...] = ()
     prefixes: ForcedPrefixes | None = None
+    strict: tuple[TokenRule, ...] = ()
 
-    def forbid(self, logits: Tensor, tokens: Tensor, sentences: Sequence[int]) -> None:
-        """As a `TokenRule` does; rules may leave a hypothesis no token at all."""
+    def forbid(
+        self,
+        logits: Tensor,
+        tokens: Tensor,
+        sentences: Sequence[int],
+        wanted: Tensor | None = None,
+    ) -> Tensor:
+        """As a `TokenRule` does; rules may leave a hypothesis no token at all.
+
+        Args:
+            wanted: (B, K, W) tokens that the ``rules`` do not forbid; -1 for none.
+        Returns:
+            (B, K) logits of eos for hypotheses that are left no token.
+        """
         length = tokens.size(2)
         forced = {} if self.prefixes is None else self.prefixes.allowed(length, sentences)
+        kept = {position: logits[position, :, token].clone() for position, token in forced.items()}
+        for rule in self.strict:
+            rule.forbid(logits, tokens, sentences)
+        ends = logits[:, :, self.eos].clone()
         for position, sentence in enumerate(sentences):
             if length >= self.max_lengths[sentence]:
-                forced[position] = self.eos
-        kept = {position: logits[position, :, token].clone() for position, token in forced.items()}
-        for rule in self.rules:
-            rule.forbid(logits, tokens, sentences)
+                forced[position], kept[position] = self.eos, ends[position]
+        _but_for(wanted, self.rules, logits, tokens, sentences)
         for position, token in forced.items():
             logits[position] = _FORBIDDEN
             logits[position, :, token] = kept[position]
+        return ends
+
+
+def _but_for(
+    wanted: Tensor | None,
+    rules: Sequence[TokenRule],
+    logits: Tensor,
+    tokens: Tensor,
+    sentences: Sequence[int],
+) -> None:
+    """Applies the rules to all tokens but the wanted ones."""
+    index = None
+    if wanted is not None:
+        position, place, column = (wanted >= 0).nonzero(as_tuple=True)
+        index = (position, place, wanted[position, place, column])
+        kept = logits[index]
+    for rule in rules:
+        rule.forbid(logits, tokens, sentences)
+    if index is not None:
+        logits[index] = kept

@@ -5,7 +5,8 @@ from __future__ import annotations
 import gzip
 import random
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from itertools import zip_longest
 from pathlib import Path
 from typing import NamedTuple
 
@@ -38,33 +39,62 @@ class Batch(NamedTuple):
     target: Tensor
 
 
-def read_pairs(path: Path, *, source_column: int, target_column: int) -> list[SentencePair]:
-    """Reads a tab-separated file (plain or ``.gz``, UTF-8), columns counted from 1.
+def read_lines(path: Path) -> Iterator[str]:
+    """Lines of a file (plain or ``.gz``, UTF-8), without their ends.
 
     Raises:
-        TrainingError: the file is missing, a line lacks a column or one side is blank (the line
-            number is named), or the file is not UTF-8, or not whole gzip.
+        TrainingError: the file is missing, is not UTF-8, or not whole gzip.
     """
     opener = gzip.open if path.suffix == ".gz" else open
-    pairs = []
     try:
         with opener(path, "rt", encoding="utf-8", newline="\n") as lines:
-            for number, line in enumerate(lines, start=1):
-                columns = [column.strip() for column in line.rstrip("\r\n").split("\t")]
-                if len(columns) < max(source_column, target_column):
-                    raise TrainingError(
-                        f"{path}, line {number}: {len(columns)} tab-separated columns, "
-                        f"but column {max(source_column, target_column)} is wanted"
-                    )
-                pair = SentencePair(columns[source_column - 1], columns[target_column - 1])
-                if not pair.source or not pair.target:
-                    raise TrainingError(f"{path}, line {number}: one side is blank; remove it")
-                pairs.append(pair)
+            for line in lines:
+                yield line.rstrip("\r\n")
     except (OSError, EOFError, UnicodeDecodeError, zlib.error) as error:
         raise TrainingError(f"cannot read {path}: {error}") from error
+
+
+def read_pairs(
+    path: Path | tuple[Path, Path], *, source_column: int, target_column: int
+) -> list[SentencePair]:
+    """Reads a tab-separated file, or two files whose lines go together, columns counted from 1.
+
+    Files are plain or ``.gz``, UTF-8. Two files are columns 1 and 2; a tab in them is a blank.
+
+    Raises:
+        TrainingError: a file is missing, a line lacks a column or one side is blank (the line
+            number is named), a file is not UTF-8 or not whole gzip, or one file is longer.
+    """
+    name = str(path) if isinstance(path, Path) else " and ".join(map(str, path))
+    rows = _separated(path) if isinstance(path, Path) else _aligned(*path)
+    pairs = []
+    for number, columns in enumerate(rows, start=1):
+        if len(columns) < max(source_column, target_column):
+            raise TrainingError(
+                f"{name}, line {number}: {len(columns)} tab-separated columns, "
+                f"but column {max(source_column, target_column)} is wanted"
+            )
+        pair = SentencePair(columns[source_column - 1], columns[target_column - 1])
+        if not pair.source or not pair.target:
+            raise TrainingError(f"{name}, line {number}: one side is blank; remove it")
+        pairs.append(pair)
     if not pairs:
-        raise TrainingError(f"{path} holds no sentence pairs")
+        raise TrainingError(f"{name} holds no sentence pairs")
     return pairs
+
+
+def _separated(path: Path) -> Iterator[list[str]]:
+    for line in read_lines(path):
+        yield [column.strip() for column in line.split("\t")]
+
+
+def _aligned(first: Path, second: Path) -> Iterator[list[str]]:
+    lines = zip_longest(read_lines(first), read_lines(second))
+    for number, sides in enumerate(lines, start=1):
+        if None in sides:
+            short = (first, second)[sides.index(None)]
+            raise TrainingError(f"{short} ends before line {number} of the file it goes with")
+        yield [" ".join(str(side).split("\t")).strip() for side in sides]
 
 
 def gather_batches(

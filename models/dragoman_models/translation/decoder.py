@@ -8,6 +8,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+from dragoman_models.recurrent.gate_normalization import GateNormalization
 from dragoman_models.recurrent.step_linear import StepLinear
 from dragoman_models.translation.attention import (
     AdditiveAttention,
@@ -16,6 +17,7 @@ from dragoman_models.translation.attention import (
     attend,
 )
 from dragoman_models.translation.config import NetworkConfig
+from dragoman_models.translation.dropout import state_mask
 
 
 class DecoderState(NamedTuple):
@@ -58,16 +60,24 @@ def lstm_step(gates: Tensor, cell: Tensor) -> tuple[Tensor, Tensor]:
     return torch.sigmoid(out_gate) * torch.tanh(cell), cell
 
 
+def masked(layer: Callable[[Tensor], Tensor], mask: Tensor | None) -> Callable[[Tensor], Tensor]:
+    """The layer of what a mask of its inputs leaves; with None the layer itself."""
+    return layer if mask is None else lambda inputs: layer(inputs * mask)
+
+
 class Decoder(nn.Module):
     """Luong et al. 2015 with input feeding (section 3.3); the attentional vector has the size of
     the embedding, so that it meets the tied output weights without a further projection.
 
     h_t = cell([e_t; a_{t-1}], h_{t-1});  c_t = attention(h_t);  a_t = tanh(W_c c_t + W_h h_t + b).
     W_c is applied to the source positions once, before the attention average (it is linear).
+    With layer_norm, what a GRU's gates add up, [e_t; a_{t-1}] and h_{t-1} times their weights, is
+    normalized first (`gate_normalization.py`).
     """
 
-    def __init__(self, config: NetworkConfig) -> None:
+    def __init__(self, config: NetworkConfig, *, state_dropout: float = 0.0) -> None:
         super().__init__()
+        self.state_dropout = state_dropout
         self.is_lstm = config.cell == "lstm"
         size, memory_size = config.decoder_size, 2 * config.encoder_size
         gates = (4 if self.is_lstm else 3) * size
@@ -81,6 +91,8 @@ class Decoder(nn.Module):
         self.hidden_gates = nn.Linear(size, gates)
         self.context_projection = nn.Linear(memory_size, config.embedding_size, bias=False)
         self.hidden_projection = nn.Linear(size, config.embedding_size)
+        self.input_norm = GateNormalization(size) if config.layer_norm else nn.Identity()
+        self.hidden_norm = GateNormalization(size) if config.layer_norm else nn.Identity()
         self._initialize(size)
 
     def _initialize(self, size: int) -> None:
@@ -116,8 +128,8 @@ class Decoder(nn.Module):
             the next state, and the attention weights (B, K, S).
         """
         apply = layers or StepLayers(self.feed_gates, self.hidden_gates, self.hidden_projection)
-        fed = embedding_gates + apply.feed_gates(state.attentional)
-        recurrent = apply.hidden_gates(state.hidden)
+        fed = self.input_norm(embedding_gates + apply.feed_gates(state.attentional))
+        recurrent = self.hidden_norm(apply.hidden_gates(state.hidden))
         if self.is_lstm:
             hidden, cell = lstm_step((fed + recurrent).float(), state.cell)
         else:
@@ -130,12 +142,12 @@ class Decoder(nn.Module):
     def forward(self, embedded: Tensor, state: DecoderState, memory: AttentionMemory) -> Tensor:
         """Teacher forcing: (T, B, E) -> attentional vectors (T, B, E)."""
         embedded_gates = self.embedding_gates(embedded)  # one product for all steps
-        layers = StepLayers(
-            *(
-                StepLinear(linear, embedded_gates.dtype)
-                for linear in (self.feed_gates, self.hidden_gates, self.hidden_projection)
-            )
+        feed, recurrent, projection = (
+            StepLinear(linear, embedded_gates.dtype)
+            for linear in (self.feed_gates, self.hidden_gates, self.hidden_projection)
         )
+        mask = state_mask(state.hidden, self.state_dropout, training=self.training)
+        layers = StepLayers(feed, masked(recurrent, mask), projection)
         attentional = []
         for step_gates in embedded_gates.unbind(0):
             state, _ = self.step(step_gates, state, memory, layers)

@@ -62,16 +62,18 @@ def read_run(folder: Path, recipe: TranslationRecipe, encoding: WeightEncoding) 
     Raises:
         TrainingError: something is missing, or was trained by another recipe.
     """
+    if recipe.preparation != "none":
+        raise TrainingError(
+            f"the recipe's preparation is {recipe.preparation}, which a server does not do to the "
+            "text it is given; export a run that was trained on plain text"
+        )
+    network, tokenizer = bare_run(folder, recipe)
+    tensors = encode_weights(network.state_dict(), encoding)
+    network.load_state_dict(decode_weights(tensors))
     try:
-        tokenizer = SubwordTokenizer((folder / "tokenizer.model").read_bytes())
-        averaged = load_file(folder / "averaged.safetensors")
         with (folder / "log.csv").open(newline="") as file:
             curve = list(csv.DictReader(file))
-        tensors = encode_weights(averaged, encoding)
-        sizes = {"vocabulary_size": tokenizer.vocabulary_size}
-        network = TranslationNetwork(recipe.network.model_copy(update=sizes))
-        network.load_state_dict(decode_weights(tensors))
-    except (OSError, RuntimeError, safetensors.SafetensorError) as error:
+    except OSError as error:
         raise TrainingError(f"{folder} holds no finished run of this recipe: {error}") from error
     translator = Translator(
         network,
@@ -87,11 +89,27 @@ def read_run(folder: Path, recipe: TranslationRecipe, encoding: WeightEncoding) 
     )  # fmt: skip
 
 
+def bare_run(
+    folder: Path, recipe: TranslationRecipe
+) -> tuple[TranslationNetwork, SubwordTokenizer]:
+    """The network with the averaged weights as training left them in ``folder``, and the tokenizer.
+
+    Raises:
+        TrainingError: something is missing, or was trained by another recipe.
+    """
+    try:
+        tokenizer = SubwordTokenizer((folder / "tokenizer.model").read_bytes())
+        sizes = {"vocabulary_size": tokenizer.vocabulary_size}
+        network = TranslationNetwork(recipe.network.model_copy(update=sizes))
+        network.load_state_dict(load_file(folder / "averaged.safetensors"))
+    except (OSError, RuntimeError, safetensors.SafetensorError) as error:
+        raise TrainingError(f"{folder} holds no finished run of this recipe: {error}") from error
+    return network.eval().requires_grad_(False), tokenizer
+
+
 def _repair(recipe: TranslationRecipe) -> EntityRepair:
     """Stand-ins, and the words that need none, as the training text has them."""
-    pairs = read_pairs(
-        recipe.train, source_column=recipe.source_column, target_column=recipe.target_column
-    )
+    pairs = read_pairs(recipe.train, **recipe.columns)
     names = learn_substitution(pairs, rate=0.0).names
     return EntityRepair(
         stand_ins=learn_stand_ins(pairs, names),
@@ -132,9 +150,8 @@ def bleu_by_beam_width(
 def measure(run: TrainedRun, *, test: Path, probes: Path) -> RunFigures:
     """Dev and test BLEU, and how many unseen names, places and numbers survive."""
 
-    def pairs(path: Path) -> list[SentencePair]:
-        columns = {name: getattr(run.recipe, name) for name in ("source_column", "target_column")}
-        return read_pairs(path, **columns)
+    def pairs(path: Path | tuple[Path, Path]) -> list[SentencePair]:
+        return read_pairs(path, **run.recipe.columns)
 
     outcomes = probe_translator(run.translator, read_probes(probes), TranslationOptions())
     dev_bleu, test_bleu = (
@@ -173,9 +190,7 @@ def export(
         "parameter_count": parameters,
         "weight_encoding": run.encoding.value,
         "network": network.config.model_dump(),
-        "recipe": recipe.model_dump(
-            mode="json", exclude={"train", "dev", "forbidden_names", "continue_from"}
-        ),
+        "recipe": recipe.as_config(),
         "libraries": {
             "torch": torch.__version__,
             "sentencepiece": sentencepiece.__version__,

@@ -44,13 +44,15 @@ class TranslationFamily:
         from dragoman_models.translation.config import NetworkConfig
         from dragoman_models.translation.network import TranslationNetwork
         from dragoman_models.translation.translator import Translator
-        from dragoman_models.weight_encoding import decode_weights
+        from dragoman_models.weight_encoding import check_enough, decode_weights
 
         try:
             tokenizer = SubwordTokenizer(bundle.file("tokenizer.model"))
             config = NetworkConfig.model_validate(bundle.config.get("network"))
+            weights = decode_weights(bundle.torch_tensors())
+            check_enough(weights, config.fewest_weights())
             network = TranslationNetwork(config)
-            network.load_state_dict(decode_weights(bundle.torch_tensors()))
+            network.load_state_dict(weights, assign=True)  # not copied: they may be mapped
             repair = _repair(bundle)
             shortlist = _shortlist(bundle, config) if self.use_shortlist else None
         except (ValidationError, RuntimeError, ValueError) as error:

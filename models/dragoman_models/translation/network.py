@@ -7,8 +7,10 @@ from torch import Tensor, nn
 
 from dragoman_models.tokenizer import BOS, PAD
 from dragoman_models.translation.attention import AttentionMemory
+from dragoman_models.translation.conditional_decoder import ConditionalDecoder
 from dragoman_models.translation.config import NetworkConfig
 from dragoman_models.translation.decoder import Decoder, DecoderState
+from dragoman_models.translation.dropout import DropoutRates, SequenceDropout
 from dragoman_models.translation.encoder import Encoder
 
 
@@ -16,16 +18,26 @@ class TranslationNetwork(nn.Module):
     """Attention encoder-decoder; target embedding and output weights are one matrix
     (Press and Wolf 2017), with the source embedding too where the config ties it."""
 
-    def __init__(self, config: NetworkConfig, *, dropout: float = 0.0) -> None:
+    def __init__(self, config: NetworkConfig, *, dropout: DropoutRates | None = None) -> None:
         super().__init__()
+        rates = dropout or DropoutRates()
         self.config = config
         self.target_embedding = nn.Embedding(config.vocabulary_size, config.embedding_size)
         if not config.tie_source_embedding:
             self.own_source_embedding = nn.Embedding(config.vocabulary_size, config.embedding_size)
-        self.encoder = Encoder(config, dropout=dropout)
-        self.decoder = Decoder(config)
+        self.encoder = Encoder(config, dropout=rates)
+        kind = Decoder if config.decoder == "input_feeding" else ConditionalDecoder
+        self.decoder: Decoder | ConditionalDecoder = kind(config, state_dropout=rates.state)
         self.output_bias = nn.Parameter(torch.zeros(config.vocabulary_size))
-        self.dropout = nn.Dropout(dropout)
+        self.source_dropout = SequenceDropout(
+            rates.embedding, locked=rates.locked, time_dimension=1
+        )
+        self.target_dropout = SequenceDropout(
+            rates.embedding, locked=rates.locked, time_dimension=0
+        )
+        self.encoded_dropout = SequenceDropout(rates.encoded, locked=rates.locked, time_dimension=1)
+        self.summary_dropout = nn.Dropout(rates.encoded)
+        self.output_dropout = SequenceDropout(rates.output, locked=rates.locked, time_dimension=0)
         # The embedding is also the output layer: unit-variance rows would saturate the softmax.
         for embedding in (self.source_embedding, self.target_embedding):
             nn.init.normal_(embedding.weight, std=config.embedding_size**-0.5)
@@ -44,10 +56,10 @@ class TranslationNetwork(nn.Module):
 
     def encode(self, source: Tensor, lengths: Tensor) -> tuple[AttentionMemory, DecoderState]:
         """Token ids (B, S) padded with PAD, lengths (B,) on the CPU -> memory, first state."""
-        embedded = self.dropout(self.embed(self.source_embedding, source))
+        embedded = self.source_dropout(self.embed(self.source_embedding, source))
         encoded, summary = self.encoder(embedded, lengths)
-        memory = self.decoder.memory(self.dropout(encoded), source.eq(PAD))
-        return memory, self.decoder.initial_state(self.dropout(summary))
+        memory = self.decoder.memory(self.encoded_dropout(encoded), source.eq(PAD))
+        return memory, self.decoder.initial_state(self.summary_dropout(summary))
 
     def forward(self, source: Tensor, lengths: Tensor, target: Tensor) -> Tensor:
         """Teacher forcing.
@@ -62,8 +74,8 @@ class TranslationNetwork(nn.Module):
         memory, state = self.encode(source, lengths)
         bos = target.new_full((len(target), 1), BOS)
         previous = torch.cat([bos, target[:, :-1]], dim=1).t()  # (T, B)
-        embedded = self.dropout(self.embed(self.target_embedding, previous))
-        return self.dropout(self.decoder(embedded, state, memory))  # type: ignore[no-any-return]
+        embedded = self.target_dropout(self.embed(self.target_embedding, previous))
+        return self.output_dropout(self.decoder(embedded, state, memory))  # type: ignore[no-any-return]
 
     def logits(self, attentional: Tensor) -> Tensor:
         """(..., E) -> (..., V)."""

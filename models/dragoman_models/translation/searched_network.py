@@ -8,7 +8,7 @@ from typing import Any, NamedTuple, Protocol
 import torch
 from torch import Tensor
 
-from dragoman_models.allocation import return_freed_memory
+from dragoman_models.allocation import give_back_freed_memory
 from dragoman_models.search.beam_search import SearchModel
 from dragoman_models.translation.arithmetic.choice import Arithmetic, chosen, host_features
 from dragoman_models.translation.attention import AttentionMemory
@@ -69,5 +69,5 @@ def searched(
     from dragoman_models.translation.arithmetic.packing import Precision
 
     compiled = CompiledNetwork(network, Precision(kind.value), shortlist)
-    return_freed_memory()  # that packing took
+    give_back_freed_memory()  # that packing took
     return compiled

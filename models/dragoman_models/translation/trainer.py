@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import math
 import random
-import re
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,8 +18,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 
 from dragoman_models.errors import TrainingError
-from dragoman_models.metrics.translation_quality import corpus_bleu
-from dragoman_models.tokenizer import SubwordTokenizer, seed_sampling, train_tokenizer
+from dragoman_models.metrics.translation_quality import corpus_bleu, tokenized_bleu
 from dragoman_models.training import (
     CsvLog,
     average_weights,
@@ -31,18 +30,13 @@ from dragoman_models.training import (
 )
 from dragoman_models.translation.corpus import (
     Batch,
-    EncodedPair,
-    SentencePair,
     collate,
     gather_batches,
-    read_pairs,
-    with_eos,
 )
-from dragoman_models.translation.lexicon import Lexicon
 from dragoman_models.translation.loss import SmoothedCrossEntropy
 from dragoman_models.translation.network import TranslationNetwork
 from dragoman_models.translation.recipe import TranslationRecipe
-from dragoman_models.translation.substitution import Substitution, learn_substitution
+from dragoman_models.translation.run_data import RunData
 from dragoman_models.translation.translator import TranslationOptions, Translator
 
 _AVERAGED = "averaged.safetensors"
@@ -77,22 +71,21 @@ class TranslationTrainer:
             raise TrainingError(f"cannot make the folder {folder}: {error}") from error
         self.recipe = recipe
         self.folder = folder
-        self.train_pairs = self._read(recipe.train)
-        self.dev_pairs = self._read(recipe.dev)
-        self.tokenizer = self._tokenizer()
-        self.substitution = self._substitution()
+        self.data = RunData(recipe, folder)
+        self.tokenizer = self.data.tokenizer
         self.dtype = compute_dtype(recipe.precision)
         torch.manual_seed(recipe.seed)
         network_config = recipe.network.model_copy(
             update={"vocabulary_size": self.tokenizer.vocabulary_size}
         )
-        self.network = TranslationNetwork(network_config, dropout=recipe.dropout)
+        self.network = TranslationNetwork(network_config, dropout=recipe.rates)
         self.optimizer = torch.optim.Adam(
             self.network.parameters(), lr=recipe.learning_rate, betas=(0.9, 0.98), fused=True
         )
         self.update = 0
         self.finished_passes = 0
         self.batches_done = 0  # of the current pass
+        self.pass_bleus: list[float] = []  # of dev, after each finished pass
         self.best_bleu = -1.0
         self.best_pass = 0
         self.log = CsvLog(folder / "log.csv", _LOG_COLUMNS)
@@ -110,62 +103,14 @@ class TranslationTrainer:
                 f"continue_from: {path} holds no weights of such a network: {error}"
             ) from error
 
-    def _read(self, path: Path) -> list[SentencePair]:
-        return read_pairs(
-            path,
-            source_column=self.recipe.source_column,
-            target_column=self.recipe.target_column,
-        )
-
-    def _tokenizer(self) -> SubwordTokenizer:
-        path = self.folder / "tokenizer.model"
-        if not path.exists() and self.recipe.continue_from is not None:
-            given = self.recipe.continue_from / "tokenizer.model"
-            try:
-                write_atomically(path, given.read_bytes())
-            except OSError as error:
-                raise TrainingError(f"continue_from: cannot read {given}: {error}") from error
-        elif not path.exists():
-            tokenizer = train_tokenizer(
-                (side for pair in self.train_pairs for side in pair),
-                vocabulary_size=self.recipe.network.vocabulary_size,
-            )
-            write_atomically(path, tokenizer.model_bytes)
-        try:
-            tokenizer = SubwordTokenizer(path.read_bytes())
-        except (OSError, RuntimeError) as error:
-            raise TrainingError(f"cannot read {path}: {error}") from error
-        asked = self.recipe.network.vocabulary_size
-        if tokenizer.vocabulary_size != asked:
-            raise TrainingError(
-                f"{path} has {tokenizer.vocabulary_size} pieces, but the recipe's "
-                f"network.vocabulary_size is {asked}; remove the file or change the recipe"
-            )
-        return tokenizer
-
-    def _substitution(self) -> Substitution:
-        forbidden: set[str] = set()
-        if self.recipe.forbidden_names is not None:
-            try:
-                text = self.recipe.forbidden_names.read_text(encoding="utf-8")
-            except (OSError, UnicodeDecodeError) as error:
-                path = self.recipe.forbidden_names
-                raise TrainingError(f"cannot read forbidden_names {path}: {error}") from error
-            forbidden = set(re.findall(r"\w+", text))
-        languages = (self.recipe.source_language, self.recipe.target_language)
-        return learn_substitution(
-            self.train_pairs, rate=self.recipe.substitution_rate, forbidden=forbidden,
-            lexicon=Lexicon(languages=languages) if self.recipe.exchange_lexicon else None,
-        )  # fmt: skip
-
     # --- state that a resumed run continues from ---
 
     def _settings(self) -> str:
         """What a resumed run must share with the one it continues."""
-        kept = self.recipe.model_dump_json(
-            exclude={"train", "dev", "forbidden_names", "continue_from", "patience"}
-        )
-        return hashlib.sha256(kept.encode()).hexdigest()
+        kept = {
+            name: value for name, value in self.recipe.as_config().items() if name != "patience"
+        }
+        return hashlib.sha256(json.dumps(kept).encode()).hexdigest()
 
     def _save(self) -> None:
         save_checkpoint(
@@ -178,6 +123,7 @@ class TranslationTrainer:
                 "update": self.update,
                 "finished_passes": self.finished_passes,
                 "batches_done": self.batches_done,
+                "pass_bleus": self.pass_bleus,
                 "best_bleu": self.best_bleu,
                 "best_pass": self.best_pass,
             },
@@ -190,7 +136,9 @@ class TranslationTrainer:
         self.network.load_state_dict(checkpoint["network"])
         self.optimizer.load_state_dict(checkpoint["optimizer"])
         torch.set_rng_state(checkpoint["random_state"])
-        for name in ("update", "finished_passes", "batches_done", "best_bleu", "best_pass"):
+        for name in (
+            "update", "finished_passes", "batches_done", "pass_bleus", "best_bleu", "best_pass",
+        ):  # fmt: skip
             setattr(self, name, checkpoint[name])
 
     # --- training ---
@@ -211,7 +159,7 @@ class TranslationTrainer:
         return self.write_average()
 
     def _run_pass(self, bar: Progress) -> None:
-        pairs, batches = self._encoded_pass(self.finished_passes)
+        pairs, batches = self.data.encoded_pass(self.finished_passes)
         left = batches[self.batches_done :]
         task = bar.add_task(
             f"pass {self.finished_passes + 1}/{self.recipe.passes}",
@@ -268,43 +216,18 @@ class TranslationTrainer:
         )  # fmt: skip
         return loss
 
-    def _encoded_pass(self, number: int) -> tuple[list[EncodedPair], list[list[int]]]:
-        """The pairs of a pass, with its own substitutions, segmentations and order of batches.
-
-        All of it follows from the seed and the number, so a resumed run finds the same batches.
-        """
-        recipe = self.recipe
-        chance = random.Random(f"{recipe.seed}/{number}")
-        seed_sampling(chance.getrandbits(31))
-        pairs = [self._encode(pair, chance) for pair in self.train_pairs]
-        return pairs, gather_batches(pairs, target_tokens=recipe.batch_target_tokens, order=chance)
-
-    def _encode(self, pair: SentencePair, chance: random.Random) -> EncodedPair:
-        recipe = self.recipe
-        pair = self.substitution.apply(pair, chance)
-        return EncodedPair(
-            *(
-                with_eos(
-                    self.tokenizer.sample(side, alpha=recipe.sampling_alpha)
-                    if chance.random() < rate
-                    else self.tokenizer.encode(side),
-                    longest=recipe.longest,
-                )
-                for side, rate in zip(
-                    pair, (recipe.source_sampling, recipe.target_sampling), strict=True
-                )
-            )
-        )
-
     # --- measuring ---
 
     def _finish_pass(self, losses: list[float], tokens: int, seconds: float) -> None:
         dev_loss, dev_bleu = self.dev_loss(), self.dev_bleu()
+        self.pass_bleus = [*self.pass_bleus, dev_bleu]
         if dev_bleu > self.best_bleu:
             self.best_bleu, self.best_pass = dev_bleu, self.finished_passes
         write_atomically(self._weights_path(self.finished_passes), save(self.network.state_dict()))
-        old = self._weights_path(self.finished_passes - self.recipe.averaged_checkpoints)
-        old.unlink(missing_ok=True)
+        kept = self._passes_to_average()
+        for number in range(1, self.finished_passes):
+            if number not in kept:
+                self._weights_path(number).unlink(missing_ok=True)
         self._save()
         values: dict[str, Any] = {
             "pass": self.finished_passes,
@@ -332,11 +255,7 @@ class TranslationTrainer:
         return total / tokens
 
     def _dev_batches(self) -> Iterator[Batch]:
-        longest = self.recipe.longest
-        pairs = [
-            EncodedPair(*(with_eos(self.tokenizer.encode(side), longest=longest) for side in pair))
-            for pair in self.dev_pairs
-        ]
+        pairs = self.data.encoded_dev()
         for indices in gather_batches(
             pairs, target_tokens=self.recipe.batch_target_tokens, order=random.Random(0)
         ):
@@ -344,6 +263,7 @@ class TranslationTrainer:
 
     def dev_bleu(self, beam_width: int = 1) -> float:
         """sacreBLEU of the dev sources' translations by the weights as they are."""
+        pairs = self.data.dev_pairs
         translator = Translator(
             self.network,
             self.tokenizer,
@@ -352,19 +272,27 @@ class TranslationTrainer:
         )
         options = TranslationOptions(beam_width=beam_width)
         try:
-            answers = translator.translate([pair.source for pair in self.dev_pairs], options)
+            answers = translator.translate([pair.source for pair in pairs], options)
         finally:
             self.network.requires_grad_(True)
         hypotheses = [answer[0].text for answer in answers]
-        return corpus_bleu(hypotheses, [pair.target for pair in self.dev_pairs]).score
+        references = [pair.target for pair in pairs]
+        if self.recipe.preparation == "none":
+            return corpus_bleu(hypotheses, references).score
+        return tokenized_bleu(hypotheses, references).score
+
+    def _passes_to_average(self) -> list[int]:
+        """Numbers of the last passes, the last first; or of those with the best dev BLEU, the best
+        first, of equals the later."""
+        passes = list(range(self.finished_passes, 0, -1))
+        if self.recipe.keep_best:
+            passes.sort(key=lambda number: -self.pass_bleus[number - 1])
+        return passes[: self.recipe.averaged_checkpoints]
 
     def write_average(self) -> Path:
-        """Averages the last passes' weights, or keeps the last pass's if they do better on dev."""
-        paths = [
-            path
-            for number in range(self.finished_passes, 0, -1)
-            if (path := self._weights_path(number)).exists()
-        ][: self.recipe.averaged_checkpoints]
+        """Averages the weights of the last passes, or the best; or keeps those of the very last,
+        or very best, if they do better on dev."""
+        paths = [self._weights_path(number) for number in self._passes_to_average()]
         averaged = average_weights(load_file(path) for path in paths)
         candidates = [averaged, load_file(paths[0])]
         scores = []

@@ -26,7 +26,7 @@ from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17\x64ragoman/v1/model.proto\x12\x0b\x64ragoman.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"?\n\rModelSelector\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x14\n\x07version\x18\x02 \x01(\rH\x00\x88\x01\x01\x42\n\n\x08_version\"-\n\x0cModelVersion\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\r\"\xeb\x04\n\tModelInfo\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\r\x12\x0e\n\x06\x66\x61mily\x18\x03 \x01(\t\x12&\n\x05state\x18\x04 \x01(\x0e\x32\x17.dragoman.v1.ModelState\x12\x16\n\x0e\x66\x61ilure_reason\x18\x05 \x01(\t\x12\x0f\n\x07\x63urrent\x18\x06 \x01(\x08\x12\x0f\n\x07\x61liases\x18\x07 \x03(\t\x12\x10\n\x08services\x18\x08 \x03(\t\x12\x13\n\x0b\x64\x65\x66\x61ult_for\x18\t \x03(\t\x12\x13\n\x0b\x64\x65scription\x18\n \x01(\t\x12\x0f\n\x07license\x18\x0b \x01(\t\x12\x18\n\x10source_languages\x18\x0c \x03(\t\x12\x18\n\x10target_languages\x18\r \x03(\t\x12\x12\n\nsize_bytes\x18\x0e \x01(\x03\x12\x17\n\x0fparameter_count\x18\x0f \x01(\x03\x12\x1c\n\x0fvocabulary_size\x18\x10 \x01(\rH\x00\x88\x01\x01\x12\x17\n\ndimensions\x18\x11 \x01(\rH\x01\x88\x01\x01\x12\x34\n\x07metrics\x18\x12 \x03(\x0b\x32#.dragoman.v1.ModelInfo.MetricsEntry\x12-\n\tload_time\x18\x13 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x30\n\rload_duration\x18\x14 \x01(\x0b\x32\x19.google.protobuf.Duration\x1a.\n\x0cMetricsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x01:\x02\x38\x01\x42\x12\n\x10_vocabulary_sizeB\r\n\x0b_dimensions*\x8b\x01\n\nModelState\x12\x1b\n\x17MODEL_STATE_UNSPECIFIED\x10\x00\x12\x17\n\x13MODEL_STATE_LOADING\x10\x01\x12\x15\n\x11MODEL_STATE_READY\x10\x02\x12\x16\n\x12MODEL_STATE_FAILED\x10\x03\x12\x18\n\x14MODEL_STATE_UNLOADED\x10\x04\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17\x64ragoman/v1/model.proto\x12\x0b\x64ragoman.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"?\n\rModelSelector\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x14\n\x07version\x18\x02 \x01(\rH\x00\x88\x01\x01\x42\n\n\x08_version\"-\n\x0cModelVersion\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\r\"\xfb\x04\n\tModelInfo\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\r\x12\x0e\n\x06\x66\x61mily\x18\x03 \x01(\t\x12&\n\x05state\x18\x04 \x01(\x0e\x32\x17.dragoman.v1.ModelState\x12\x16\n\x0e\x66\x61ilure_reason\x18\x05 \x01(\t\x12\x0f\n\x07\x63urrent\x18\x06 \x01(\x08\x12\x0f\n\x07\x61liases\x18\x07 \x03(\t\x12\x10\n\x08services\x18\x08 \x03(\t\x12\x13\n\x0b\x64\x65\x66\x61ult_for\x18\t \x03(\t\x12\x13\n\x0b\x64\x65scription\x18\n \x01(\t\x12\x0f\n\x07license\x18\x0b \x01(\t\x12\x18\n\x10source_languages\x18\x0c \x03(\t\x12\x18\n\x10target_languages\x18\r \x03(\t\x12\x12\n\nsize_bytes\x18\x0e \x01(\x03\x12\x17\n\x0fparameter_count\x18\x0f \x01(\x03\x12\x1c\n\x0fvocabulary_size\x18\x10 \x01(\rH\x00\x88\x01\x01\x12\x17\n\ndimensions\x18\x11 \x01(\rH\x01\x88\x01\x01\x12\x34\n\x07metrics\x18\x12 \x03(\x0b\x32#.dragoman.v1.ModelInfo.MetricsEntry\x12-\n\tload_time\x18\x13 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x30\n\rload_duration\x18\x14 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x0e\n\x06pinned\x18\x15 \x01(\x08\x1a.\n\x0cMetricsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x01:\x02\x38\x01\x42\x12\n\x10_vocabulary_sizeB\r\n\x0b_dimensions*\x8b\x01\n\nModelState\x12\x1b\n\x17MODEL_STATE_UNSPECIFIED\x10\x00\x12\x17\n\x13MODEL_STATE_LOADING\x10\x01\x12\x15\n\x11MODEL_STATE_READY\x10\x02\x12\x16\n\x12MODEL_STATE_FAILED\x10\x03\x12\x18\n\x14MODEL_STATE_UNLOADED\x10\x04\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -35,14 +35,14 @@ if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_MODELINFO_METRICSENTRY']._loaded_options = None
   _globals['_MODELINFO_METRICSENTRY']._serialized_options = b'8\001'
-  _globals['_MODELSTATE']._serialized_start=840
-  _globals['_MODELSTATE']._serialized_end=979
+  _globals['_MODELSTATE']._serialized_start=856
+  _globals['_MODELSTATE']._serialized_end=995
   _globals['_MODELSELECTOR']._serialized_start=105
   _globals['_MODELSELECTOR']._serialized_end=168
   _globals['_MODELVERSION']._serialized_start=170
   _globals['_MODELVERSION']._serialized_end=215
   _globals['_MODELINFO']._serialized_start=218
-  _globals['_MODELINFO']._serialized_end=837
-  _globals['_MODELINFO_METRICSENTRY']._serialized_start=756
-  _globals['_MODELINFO_METRICSENTRY']._serialized_end=802
+  _globals['_MODELINFO']._serialized_end=853
+  _globals['_MODELINFO_METRICSENTRY']._serialized_start=772
+  _globals['_MODELINFO_METRICSENTRY']._serialized_end=818
 # @@protoc_insertion_point(module_scope)

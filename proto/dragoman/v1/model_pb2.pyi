@@ -34,9 +34,11 @@ class _ModelStateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ModelState
     MODEL_STATE_READY: _ModelState.ValueType  # 2
     """In memory, warm, and answering calls."""
     MODEL_STATE_FAILED: _ModelState.ValueType  # 3
-    """Refused, with ModelInfo.failure_reason. A version that was READY before keeps answering."""
+    """Refused, with ModelInfo.failure_reason; it is tried again when its folder changes or LoadModel
+    asks for it. Other versions, and a READY one whose own folder went bad, keep answering.
+    """
     MODEL_STATE_UNLOADED: _ModelState.ValueType  # 4
-    """In the model repository, but not in memory."""
+    """In the model repository, but not in memory: UnloadModel took it out, LoadModel puts it back."""
 
 class ModelState(_ModelState, metaclass=_ModelStateEnumTypeWrapper):
     """ModelState is the state of one version of a model in the server."""
@@ -48,9 +50,11 @@ MODEL_STATE_LOADING: ModelState.ValueType  # 1
 MODEL_STATE_READY: ModelState.ValueType  # 2
 """In memory, warm, and answering calls."""
 MODEL_STATE_FAILED: ModelState.ValueType  # 3
-"""Refused, with ModelInfo.failure_reason. A version that was READY before keeps answering."""
+"""Refused, with ModelInfo.failure_reason; it is tried again when its folder changes or LoadModel
+asks for it. Other versions, and a READY one whose own folder went bad, keep answering.
+"""
 MODEL_STATE_UNLOADED: ModelState.ValueType  # 4
-"""In the model repository, but not in memory."""
+"""In the model repository, but not in memory: UnloadModel took it out, LoadModel puts it back."""
 Global___ModelState: _TypeAlias = ModelState  # noqa: Y015
 
 @_typing.final
@@ -75,7 +79,7 @@ class ModelSelector(_message.Message):
     """
     version: _builtins.int
     """Version, 1 to 999,999,999. Absent means the current version (ModelInfo.current): the highest one that is
-    READY, unless another was pinned.
+    READY, unless another was pinned. With an alias of one version, only that version may be given.
     """
     def __init__(
         self,
@@ -165,6 +169,7 @@ class ModelInfo(_message.Message):
     METRICS_FIELD_NUMBER: _builtins.int
     LOAD_TIME_FIELD_NUMBER: _builtins.int
     LOAD_DURATION_FIELD_NUMBER: _builtins.int
+    PINNED_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """Name, for example "fr-en"."""
     version: _builtins.int
@@ -176,7 +181,9 @@ class ModelInfo(_message.Message):
     state: Global___ModelState.ValueType
     """State of this version."""
     failure_reason: _builtins.str
-    """Why loading failed, in one line. Empty unless state is FAILED."""
+    """Why loading failed, in one line. Of a READY version: why its folder, which has changed since it
+    was loaded, was refused; it answers as before. Empty otherwise.
+    """
     current: _builtins.bool
     """Whether this version answers the calls that name no version."""
     description: _builtins.str
@@ -191,9 +198,13 @@ class ModelInfo(_message.Message):
     """Number of entries of the vocabulary. Absent for models without one."""
     dimensions: _builtins.int
     """Components of the vectors that Embed or EmbedImage gives. Absent for models that give none."""
+    pinned: _builtins.bool
+    """Whether calls that name no version get this one or none, whatever higher ones there are: it was
+    pinned by LoadModel or in the server's settings.
+    """
     @_builtins.property
     def aliases(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Other names of this model. Empty until aliases are served."""
+        """Other names under which requests may name this version: the aliases of it, and those of its model."""
 
     @_builtins.property
     def services(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
@@ -255,10 +266,11 @@ class ModelInfo(_message.Message):
         metrics: _abc.Mapping[_builtins.str, _builtins.float] | None = ...,
         load_time: _timestamp_pb2.Timestamp | None = ...,
         load_duration: _duration_pb2.Duration | None = ...,
+        pinned: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_dimensions", b"_dimensions", "_vocabulary_size", b"_vocabulary_size", "dimensions", b"dimensions", "load_duration", b"load_duration", "load_time", b"load_time", "vocabulary_size", b"vocabulary_size"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_dimensions", b"_dimensions", "_vocabulary_size", b"_vocabulary_size", "aliases", b"aliases", "current", b"current", "default_for", b"default_for", "description", b"description", "dimensions", b"dimensions", "failure_reason", b"failure_reason", "family", b"family", "license", b"license", "load_duration", b"load_duration", "load_time", b"load_time", "metrics", b"metrics", "name", b"name", "parameter_count", b"parameter_count", "services", b"services", "size_bytes", b"size_bytes", "source_languages", b"source_languages", "state", b"state", "target_languages", b"target_languages", "version", b"version", "vocabulary_size", b"vocabulary_size"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_dimensions", b"_dimensions", "_vocabulary_size", b"_vocabulary_size", "aliases", b"aliases", "current", b"current", "default_for", b"default_for", "description", b"description", "dimensions", b"dimensions", "failure_reason", b"failure_reason", "family", b"family", "license", b"license", "load_duration", b"load_duration", "load_time", b"load_time", "metrics", b"metrics", "name", b"name", "parameter_count", b"parameter_count", "pinned", b"pinned", "services", b"services", "size_bytes", b"size_bytes", "source_languages", b"source_languages", "state", b"state", "target_languages", b"target_languages", "version", b"version", "vocabulary_size", b"vocabulary_size"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__dimensions: _TypeAlias = _typing.Literal["dimensions"]  # noqa: Y015
     _WhichOneofArgType__dimensions: _TypeAlias = _typing.Literal["_dimensions", b"_dimensions"]  # noqa: Y015

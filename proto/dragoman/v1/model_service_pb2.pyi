@@ -153,11 +153,14 @@ class LoadModelRequest(_message.Message):
     PIN_FIELD_NUMBER: _builtins.int
     pin: _builtins.bool
     """Makes this version the current one even when the repository has or gets a higher one, until
-    another is pinned or this one is unloaded.
+    another is pinned or this one is unloaded; then a version pinned in the settings, where there is
+    one, is the current one again.
     """
     @_builtins.property
     def model(self) -> _model_pb2.ModelSelector:
-        """The model. Its name is required; without a version it is the highest in the repository."""
+        """The model. Its name is required; without a version it is the highest in the repository, whose
+        folders are looked at for this call.
+        """
 
     def __init__(
         self,

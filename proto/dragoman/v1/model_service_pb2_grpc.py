@@ -82,11 +82,12 @@ class ModelServiceServicer:
 
     def LoadModel(self, request, context):
         """LoadModel loads a model of the repository, warms it up, and answers when it is READY. The versions
-        that are already loaded go on answering meanwhile. Loading a READY model changes nothing.
+        that are already loaded go on answering meanwhile. Loading a READY model whose folder is as it was
+        changes nothing. A caller who goes away does not stop it.
 
-        Errors: UNIMPLEMENTED until it is served; NOT_FOUND; FAILED_PRECONDITION with the reason when the
-        bundle is corrupt or foreign; RESOURCE_EXHAUSTED when it is larger than the server allows;
-        PERMISSION_DENIED without the administer scope.
+        Errors: NOT_FOUND; FAILED_PRECONDITION with the reason when the bundle is corrupt or foreign;
+        RESOURCE_EXHAUSTED when it is larger than the server allows; PERMISSION_DENIED without the
+        administer scope.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -94,9 +95,10 @@ class ModelServiceServicer:
 
     def UnloadModel(self, request, context):
         """UnloadModel takes a model out of memory: calls in flight end, new ones are refused with
-        FAILED_PRECONDITION. Unloading an UNLOADED model changes nothing.
+        FAILED_PRECONDITION. It stays out until LoadModel, or a restart of the server. Unloading an
+        UNLOADED model changes nothing.
 
-        Errors: UNIMPLEMENTED until it is served; NOT_FOUND; PERMISSION_DENIED without the administer scope.
+        Errors: NOT_FOUND; PERMISSION_DENIED without the administer scope.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

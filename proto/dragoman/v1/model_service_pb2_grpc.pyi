@@ -46,17 +46,19 @@ class ModelServiceStub:
     """
     LoadModel: _grpc.UnaryUnaryMultiCallable[_model_service_pb2.LoadModelRequest, _model_service_pb2.LoadModelResponse]
     """LoadModel loads a model of the repository, warms it up, and answers when it is READY. The versions
-    that are already loaded go on answering meanwhile. Loading a READY model changes nothing.
+    that are already loaded go on answering meanwhile. Loading a READY model whose folder is as it was
+    changes nothing. A caller who goes away does not stop it.
 
-    Errors: UNIMPLEMENTED until it is served; NOT_FOUND; FAILED_PRECONDITION with the reason when the
-    bundle is corrupt or foreign; RESOURCE_EXHAUSTED when it is larger than the server allows;
-    PERMISSION_DENIED without the administer scope.
+    Errors: NOT_FOUND; FAILED_PRECONDITION with the reason when the bundle is corrupt or foreign;
+    RESOURCE_EXHAUSTED when it is larger than the server allows; PERMISSION_DENIED without the
+    administer scope.
     """
     UnloadModel: _grpc.UnaryUnaryMultiCallable[_model_service_pb2.UnloadModelRequest, _model_service_pb2.UnloadModelResponse]
     """UnloadModel takes a model out of memory: calls in flight end, new ones are refused with
-    FAILED_PRECONDITION. Unloading an UNLOADED model changes nothing.
+    FAILED_PRECONDITION. It stays out until LoadModel, or a restart of the server. Unloading an
+    UNLOADED model changes nothing.
 
-    Errors: UNIMPLEMENTED until it is served; NOT_FOUND; PERMISSION_DENIED without the administer scope.
+    Errors: NOT_FOUND; PERMISSION_DENIED without the administer scope.
     """
 
 @_typing.type_check_only
@@ -77,17 +79,19 @@ class ModelServiceAsyncStub(ModelServiceStub):
     """
     LoadModel: _aio.UnaryUnaryMultiCallable[_model_service_pb2.LoadModelRequest, _model_service_pb2.LoadModelResponse]  # type: ignore[assignment]
     """LoadModel loads a model of the repository, warms it up, and answers when it is READY. The versions
-    that are already loaded go on answering meanwhile. Loading a READY model changes nothing.
+    that are already loaded go on answering meanwhile. Loading a READY model whose folder is as it was
+    changes nothing. A caller who goes away does not stop it.
 
-    Errors: UNIMPLEMENTED until it is served; NOT_FOUND; FAILED_PRECONDITION with the reason when the
-    bundle is corrupt or foreign; RESOURCE_EXHAUSTED when it is larger than the server allows;
-    PERMISSION_DENIED without the administer scope.
+    Errors: NOT_FOUND; FAILED_PRECONDITION with the reason when the bundle is corrupt or foreign;
+    RESOURCE_EXHAUSTED when it is larger than the server allows; PERMISSION_DENIED without the
+    administer scope.
     """
     UnloadModel: _aio.UnaryUnaryMultiCallable[_model_service_pb2.UnloadModelRequest, _model_service_pb2.UnloadModelResponse]  # type: ignore[assignment]
     """UnloadModel takes a model out of memory: calls in flight end, new ones are refused with
-    FAILED_PRECONDITION. Unloading an UNLOADED model changes nothing.
+    FAILED_PRECONDITION. It stays out until LoadModel, or a restart of the server. Unloading an
+    UNLOADED model changes nothing.
 
-    Errors: UNIMPLEMENTED until it is served; NOT_FOUND; PERMISSION_DENIED without the administer scope.
+    Errors: NOT_FOUND; PERMISSION_DENIED without the administer scope.
     """
 
 class ModelServiceServicer:
@@ -120,11 +124,12 @@ class ModelServiceServicer:
         context: _ServicerContext,
     ) -> _typing.Union[_model_service_pb2.LoadModelResponse, _abc.Awaitable[_model_service_pb2.LoadModelResponse]]:
         """LoadModel loads a model of the repository, warms it up, and answers when it is READY. The versions
-        that are already loaded go on answering meanwhile. Loading a READY model changes nothing.
+        that are already loaded go on answering meanwhile. Loading a READY model whose folder is as it was
+        changes nothing. A caller who goes away does not stop it.
 
-        Errors: UNIMPLEMENTED until it is served; NOT_FOUND; FAILED_PRECONDITION with the reason when the
-        bundle is corrupt or foreign; RESOURCE_EXHAUSTED when it is larger than the server allows;
-        PERMISSION_DENIED without the administer scope.
+        Errors: NOT_FOUND; FAILED_PRECONDITION with the reason when the bundle is corrupt or foreign;
+        RESOURCE_EXHAUSTED when it is larger than the server allows; PERMISSION_DENIED without the
+        administer scope.
         """
 
     def UnloadModel(
@@ -133,9 +138,10 @@ class ModelServiceServicer:
         context: _ServicerContext,
     ) -> _typing.Union[_model_service_pb2.UnloadModelResponse, _abc.Awaitable[_model_service_pb2.UnloadModelResponse]]:
         """UnloadModel takes a model out of memory: calls in flight end, new ones are refused with
-        FAILED_PRECONDITION. Unloading an UNLOADED model changes nothing.
+        FAILED_PRECONDITION. It stays out until LoadModel, or a restart of the server. Unloading an
+        UNLOADED model changes nothing.
 
-        Errors: UNIMPLEMENTED until it is served; NOT_FOUND; PERMISSION_DENIED without the administer scope.
+        Errors: NOT_FOUND; PERMISSION_DENIED without the administer scope.
         """
 
 def add_ModelServiceServicer_to_server(servicer: ModelServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -22,78 +22,61 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
-from dragoman.v1 import availability_pb2 as dragoman_dot_v1_dot_availability__pb2
 from dragoman.v1 import decoding_pb2 as dragoman_dot_v1_dot_decoding__pb2
 from dragoman.v1 import model_pb2 as dragoman_dot_v1_dot_model__pb2
 from dragoman.v1 import text_pb2 as dragoman_dot_v1_dot_text__pb2
 from google.rpc import status_pb2 as google_dot_rpc_dot_status__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n%dragoman/v1/translation_service.proto\x12\x0b\x64ragoman.v1\x1a\x1e\x64ragoman/v1/availability.proto\x1a\x1a\x64ragoman/v1/decoding.proto\x1a\x17\x64ragoman/v1/model.proto\x1a\x16\x64ragoman/v1/text.proto\x1a\x17google/rpc/status.proto\"\xa0\x01\n\x10TranslateRequest\x12)\n\x05model\x18\x01 \x01(\x0b\x32\x1a.dragoman.v1.ModelSelector\x12/\n\x07sources\x18\x02 \x03(\x0b\x32\x1e.dragoman.v1.TranslationSource\x12\x30\n\x07options\x18\x03 \x01(\x0b\x32\x1f.dragoman.v1.TranslationOptions\"n\n\x11TranslateResponse\x12(\n\x05model\x18\x01 \x01(\x0b\x32\x19.dragoman.v1.ModelVersion\x12/\n\x07results\x18\x02 \x03(\x0b\x32\x1e.dragoman.v1.TranslationResult\"v\n\x11TranslationSource\x12\x0c\n\x04text\x18\x01 \x01(\t\x12\x15\n\rtarget_prefix\x18\x02 \x01(\t\x12\x1e\n\x10required_phrases\x18\x03 \x03(\tB\x04\xa0\xbb\x18\x01\x12\x1c\n\x0e\x62\x61nned_phrases\x18\x04 \x03(\tB\x04\xa0\xbb\x18\x01\"\xa1\x07\n\x12TranslationOptions\x12\x17\n\nbeam_width\x18\x01 \x01(\rH\x00\x88\x01\x01\x12\x13\n\x06n_best\x18\x02 \x01(\rH\x01\x88\x01\x01\x12>\n\x14length_normalization\x18\x03 \x01(\x0e\x32 .dragoman.v1.LengthNormalization\x12\x1b\n\x0elength_penalty\x18\x04 \x01(\x02H\x02\x88\x01\x01\x12\x17\n\nmax_length\x18\x05 \x01(\rH\x03\x88\x01\x01\x12\x15\n\rreturn_tokens\x18\x06 \x01(\x08\x12\x19\n\x11return_alignments\x18\x07 \x01(\x08\x12\x17\n\nmin_length\x18\x08 \x01(\rH\x04\x88\x01\x01\x12\x1d\n\x10max_length_ratio\x18\t \x01(\x02H\x05\x88\x01\x01\x12\x1d\n\x10min_length_ratio\x18\n \x01(\x02H\x06\x88\x01\x01\x12\x1d\n\x10\x63overage_penalty\x18\x0b \x01(\x02H\x07\x88\x01\x01\x12\x32\n\x0e\x65\x61rly_stopping\x18\x0c \x01(\x0e\x32\x1a.dragoman.v1.EarlyStopping\x12!\n\x14no_repeat_ngram_size\x18\r \x01(\rH\x08\x88\x01\x01\x12%\n\x12repetition_penalty\x18\x0e \x01(\x02\x42\x04\xa0\xbb\x18\x01H\t\x88\x01\x01\x12\x1c\n\x0e\x62\x61nned_phrases\x18\x0f \x03(\tB\x04\xa0\xbb\x18\x01\x12\x34\n\x08sampling\x18\x10 \x01(\x0b\x32\x1c.dragoman.v1.SamplingOptionsB\x04\xa0\xbb\x18\x01\x12<\n\rdiverse_beams\x18\x11 \x01(\x0b\x32\x1f.dragoman.v1.DiverseBeamOptionsB\x04\xa0\xbb\x18\x01\x12\x39\n\x0f\x65nsemble_models\x18\x12 \x03(\x0b\x32\x1a.dragoman.v1.ModelSelectorB\x04\xa0\xbb\x18\x01\x12:\n\x12sentence_splitting\x18\x13 \x01(\x0e\x32\x1e.dragoman.v1.SentenceSplittingB\r\n\x0b_beam_widthB\t\n\x07_n_bestB\x11\n\x0f_length_penaltyB\r\n\x0b_max_lengthB\r\n\x0b_min_lengthB\x13\n\x11_max_length_ratioB\x13\n\x11_min_length_ratioB\x13\n\x11_coverage_penaltyB\x17\n\x15_no_repeat_ngram_sizeB\x15\n\x13_repetition_penalty\"H\n\x12\x44iverseBeamOptions\x12\x0e\n\x06groups\x18\x01 \x01(\r\x12\x15\n\x08strength\x18\x02 \x01(\x02H\x00\x88\x01\x01\x42\x0b\n\t_strength\"s\n\x11TranslationResult\x12/\n\x0btranslation\x18\x01 \x01(\x0b\x32\x18.dragoman.v1.TranslationH\x00\x12#\n\x05\x65rror\x18\x02 \x01(\x0b\x32\x12.google.rpc.StatusH\x00\x42\x08\n\x06result\"V\n\x0bTranslation\x12+\n\nhypotheses\x18\x01 \x03(\x0b\x32\x17.dragoman.v1.Hypothesis\x12\x1a\n\x12source_token_count\x18\x02 \x01(\r\"\xc1\x01\n\nHypothesis\x12\x0c\n\x04text\x18\x01 \x01(\t\x12\r\n\x05score\x18\x02 \x01(\x02\x12\x10\n\x08log_prob\x18\x03 \x01(\x02\x12\x30\n\rfinish_reason\x18\x04 \x01(\x0e\x32\x19.dragoman.v1.FinishReason\x12\x0e\n\x06tokens\x18\x05 \x03(\t\x12\x17\n\x0ftoken_log_probs\x18\x06 \x03(\x02\x12)\n\talignment\x18\x07 \x01(\x0b\x32\x16.dragoman.v1.Alignment\"u\n\tAlignment\x12\x15\n\rsource_tokens\x18\x01 \x03(\t\x12\x15\n\rtarget_tokens\x18\x02 \x03(\t\x12\x0f\n\x07weights\x18\x03 \x03(\x02\x12)\n\nword_links\x18\x04 \x03(\x0b\x32\x15.dragoman.v1.WordLink\"h\n\x08WordLink\x12%\n\x06source\x18\x01 \x01(\x0b\x32\x15.dragoman.v1.TextSpan\x12%\n\x06target\x18\x02 \x01(\x0b\x32\x15.dragoman.v1.TextSpan\x12\x0e\n\x06weight\x18\x03 \x01(\x02\"\x8b\x01\n\x16TranslateStreamRequest\x12\x34\n\x06\x63onfig\x18\x01 \x01(\x0b\x32\".dragoman.v1.TranslateStreamConfigH\x00\x12\x30\n\x04item\x18\x02 \x01(\x0b\x32 .dragoman.v1.TranslateStreamItemH\x00\x42\t\n\x07message\"t\n\x15TranslateStreamConfig\x12)\n\x05model\x18\x01 \x01(\x0b\x32\x1a.dragoman.v1.ModelSelector\x12\x30\n\x07options\x18\x02 \x01(\x0b\x32\x1f.dragoman.v1.TranslationOptions\"Q\n\x13TranslateStreamItem\x12\n\n\x02id\x18\x01 \x01(\t\x12.\n\x06source\x18\x02 \x01(\x0b\x32\x1e.dragoman.v1.TranslationSource\"\x9b\x01\n\x17TranslateStreamResponse\x12=\n\x0bitem_result\x18\x01 \x01(\x0b\x32&.dragoman.v1.TranslateStreamItemResultH\x00\x12\x36\n\x07summary\x18\x02 \x01(\x0b\x32#.dragoman.v1.TranslateStreamSummaryH\x00\x42\t\n\x07message\"W\n\x19TranslateStreamItemResult\x12\n\n\x02id\x18\x01 \x01(\t\x12.\n\x06result\x18\x02 \x01(\x0b\x32\x1e.dragoman.v1.TranslationResult\"\xa3\x01\n\x16TranslateStreamSummary\x12(\n\x05model\x18\x01 \x01(\x0b\x32\x19.dragoman.v1.ModelVersion\x12\x12\n\nitem_count\x18\x02 \x01(\x04\x12\x13\n\x0b\x65rror_count\x18\x03 \x01(\x04\x12\x1a\n\x12source_token_count\x18\x04 \x01(\x04\x12\x1a\n\x12target_token_count\x18\x05 \x01(\x04\"\x8e\x02\n\x12ScoreTargetRequest\x12)\n\x05model\x18\x01 \x01(\x0b\x32\x1a.dragoman.v1.ModelSelector\x12+\n\x05pairs\x18\x02 \x03(\x0b\x32\x1c.dragoman.v1.TranslationPair\x12>\n\x14length_normalization\x18\x03 \x01(\x0e\x32 .dragoman.v1.LengthNormalization\x12\x1b\n\x0elength_penalty\x18\x04 \x01(\x02H\x00\x88\x01\x01\x12\x15\n\rreturn_tokens\x18\x05 \x01(\x08\x12\x19\n\x11return_alignments\x18\x06 \x01(\x08\x42\x11\n\x0f_length_penalty\"1\n\x0fTranslationPair\x12\x0e\n\x06source\x18\x01 \x01(\t\x12\x0e\n\x06target\x18\x02 \x01(\t\"p\n\x13ScoreTargetResponse\x12(\n\x05model\x18\x01 \x01(\x0b\x32\x19.dragoman.v1.ModelVersion\x12/\n\x07results\x18\x02 \x03(\x0b\x32\x1e.dragoman.v1.ScoreTargetResult\"q\n\x11ScoreTargetResult\x12-\n\nhypothesis\x18\x01 \x01(\x0b\x32\x17.dragoman.v1.HypothesisH\x00\x12#\n\x05\x65rror\x18\x02 \x01(\x0b\x32\x12.google.rpc.StatusH\x00\x42\x08\n\x06result*\x89\x01\n\x11SentenceSplitting\x12\"\n\x1eSENTENCE_SPLITTING_UNSPECIFIED\x10\x00\x12!\n\x1dSENTENCE_SPLITTING_WHOLE_TEXT\x10\x01\x12-\n#SENTENCE_SPLITTING_AT_SENTENCE_ENDS\x10\x02\x1a\x04\xa0\xbb\x18\x01\x32\x94\x02\n\x12TranslationService\x12J\n\tTranslate\x12\x1d.dragoman.v1.TranslateRequest\x1a\x1e.dragoman.v1.TranslateResponse\x12`\n\x0fTranslateStream\x12#.dragoman.v1.TranslateStreamRequest\x1a$.dragoman.v1.TranslateStreamResponse(\x01\x30\x01\x12P\n\x0bScoreTarget\x12\x1f.dragoman.v1.ScoreTargetRequest\x1a .dragoman.v1.ScoreTargetResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n%dragoman/v1/translation_service.proto\x12\x0b\x64ragoman.v1\x1a\x1a\x64ragoman/v1/decoding.proto\x1a\x17\x64ragoman/v1/model.proto\x1a\x16\x64ragoman/v1/text.proto\x1a\x17google/rpc/status.proto\"\xa0\x01\n\x10TranslateRequest\x12)\n\x05model\x18\x01 \x01(\x0b\x32\x1a.dragoman.v1.ModelSelector\x12/\n\x07sources\x18\x02 \x03(\x0b\x32\x1e.dragoman.v1.TranslationSource\x12\x30\n\x07options\x18\x03 \x01(\x0b\x32\x1f.dragoman.v1.TranslationOptions\"\xa2\x01\n\x11TranslateResponse\x12(\n\x05model\x18\x01 \x01(\x0b\x32\x19.dragoman.v1.ModelVersion\x12/\n\x07results\x18\x02 \x03(\x0b\x32\x1e.dragoman.v1.TranslationResult\x12\x32\n\x0f\x65nsemble_models\x18\x03 \x03(\x0b\x32\x19.dragoman.v1.ModelVersion\"j\n\x11TranslationSource\x12\x0c\n\x04text\x18\x01 \x01(\t\x12\x15\n\rtarget_prefix\x18\x02 \x01(\t\x12\x18\n\x10required_phrases\x18\x03 \x03(\t\x12\x16\n\x0e\x62\x61nned_phrases\x18\x04 \x03(\t\"\x83\x07\n\x12TranslationOptions\x12\x17\n\nbeam_width\x18\x01 \x01(\rH\x00\x88\x01\x01\x12\x13\n\x06n_best\x18\x02 \x01(\rH\x01\x88\x01\x01\x12>\n\x14length_normalization\x18\x03 \x01(\x0e\x32 .dragoman.v1.LengthNormalization\x12\x1b\n\x0elength_penalty\x18\x04 \x01(\x02H\x02\x88\x01\x01\x12\x17\n\nmax_length\x18\x05 \x01(\rH\x03\x88\x01\x01\x12\x15\n\rreturn_tokens\x18\x06 \x01(\x08\x12\x19\n\x11return_alignments\x18\x07 \x01(\x08\x12\x17\n\nmin_length\x18\x08 \x01(\rH\x04\x88\x01\x01\x12\x1d\n\x10max_length_ratio\x18\t \x01(\x02H\x05\x88\x01\x01\x12\x1d\n\x10min_length_ratio\x18\n \x01(\x02H\x06\x88\x01\x01\x12\x1d\n\x10\x63overage_penalty\x18\x0b \x01(\x02H\x07\x88\x01\x01\x12\x32\n\x0e\x65\x61rly_stopping\x18\x0c \x01(\x0e\x32\x1a.dragoman.v1.EarlyStopping\x12!\n\x14no_repeat_ngram_size\x18\r \x01(\rH\x08\x88\x01\x01\x12\x1f\n\x12repetition_penalty\x18\x0e \x01(\x02H\t\x88\x01\x01\x12\x16\n\x0e\x62\x61nned_phrases\x18\x0f \x03(\t\x12.\n\x08sampling\x18\x10 \x01(\x0b\x32\x1c.dragoman.v1.SamplingOptions\x12\x36\n\rdiverse_beams\x18\x11 \x01(\x0b\x32\x1f.dragoman.v1.DiverseBeamOptions\x12\x33\n\x0f\x65nsemble_models\x18\x12 \x03(\x0b\x32\x1a.dragoman.v1.ModelSelector\x12:\n\x12sentence_splitting\x18\x13 \x01(\x0e\x32\x1e.dragoman.v1.SentenceSplittingB\r\n\x0b_beam_widthB\t\n\x07_n_bestB\x11\n\x0f_length_penaltyB\r\n\x0b_max_lengthB\r\n\x0b_min_lengthB\x13\n\x11_max_length_ratioB\x13\n\x11_min_length_ratioB\x13\n\x11_coverage_penaltyB\x17\n\x15_no_repeat_ngram_sizeB\x15\n\x13_repetition_penalty\"H\n\x12\x44iverseBeamOptions\x12\x0e\n\x06groups\x18\x01 \x01(\r\x12\x15\n\x08strength\x18\x02 \x01(\x02H\x00\x88\x01\x01\x42\x0b\n\t_strength\"s\n\x11TranslationResult\x12/\n\x0btranslation\x18\x01 \x01(\x0b\x32\x18.dragoman.v1.TranslationH\x00\x12#\n\x05\x65rror\x18\x02 \x01(\x0b\x32\x12.google.rpc.StatusH\x00\x42\x08\n\x06result\"r\n\x0bTranslation\x12+\n\nhypotheses\x18\x01 \x03(\x0b\x32\x17.dragoman.v1.Hypothesis\x12\x1a\n\x12source_token_count\x18\x02 \x01(\r\x12\x11\n\x04seed\x18\x03 \x01(\x04H\x00\x88\x01\x01\x42\x07\n\x05_seed\"\xc1\x01\n\nHypothesis\x12\x0c\n\x04text\x18\x01 \x01(\t\x12\r\n\x05score\x18\x02 \x01(\x02\x12\x10\n\x08log_prob\x18\x03 \x01(\x02\x12\x30\n\rfinish_reason\x18\x04 \x01(\x0e\x32\x19.dragoman.v1.FinishReason\x12\x0e\n\x06tokens\x18\x05 \x03(\t\x12\x17\n\x0ftoken_log_probs\x18\x06 \x03(\x02\x12)\n\talignment\x18\x07 \x01(\x0b\x32\x16.dragoman.v1.Alignment\"u\n\tAlignment\x12\x15\n\rsource_tokens\x18\x01 \x03(\t\x12\x15\n\rtarget_tokens\x18\x02 \x03(\t\x12\x0f\n\x07weights\x18\x03 \x03(\x02\x12)\n\nword_links\x18\x04 \x03(\x0b\x32\x15.dragoman.v1.WordLink\"h\n\x08WordLink\x12%\n\x06source\x18\x01 \x01(\x0b\x32\x15.dragoman.v1.TextSpan\x12%\n\x06target\x18\x02 \x01(\x0b\x32\x15.dragoman.v1.TextSpan\x12\x0e\n\x06weight\x18\x03 \x01(\x02\"\x8b\x01\n\x16TranslateStreamRequest\x12\x34\n\x06\x63onfig\x18\x01 \x01(\x0b\x32\".dragoman.v1.TranslateStreamConfigH\x00\x12\x30\n\x04item\x18\x02 \x01(\x0b\x32 .dragoman.v1.TranslateStreamItemH\x00\x42\t\n\x07message\"t\n\x15TranslateStreamConfig\x12)\n\x05model\x18\x01 \x01(\x0b\x32\x1a.dragoman.v1.ModelSelector\x12\x30\n\x07options\x18\x02 \x01(\x0b\x32\x1f.dragoman.v1.TranslationOptions\"Q\n\x13TranslateStreamItem\x12\n\n\x02id\x18\x01 \x01(\t\x12.\n\x06source\x18\x02 \x01(\x0b\x32\x1e.dragoman.v1.TranslationSource\"\x9b\x01\n\x17TranslateStreamResponse\x12=\n\x0bitem_result\x18\x01 \x01(\x0b\x32&.dragoman.v1.TranslateStreamItemResultH\x00\x12\x36\n\x07summary\x18\x02 \x01(\x0b\x32#.dragoman.v1.TranslateStreamSummaryH\x00\x42\t\n\x07message\"W\n\x19TranslateStreamItemResult\x12\n\n\x02id\x18\x01 \x01(\t\x12.\n\x06result\x18\x02 \x01(\x0b\x32\x1e.dragoman.v1.TranslationResult\"\xd7\x01\n\x16TranslateStreamSummary\x12(\n\x05model\x18\x01 \x01(\x0b\x32\x19.dragoman.v1.ModelVersion\x12\x12\n\nitem_count\x18\x02 \x01(\x04\x12\x13\n\x0b\x65rror_count\x18\x03 \x01(\x04\x12\x1a\n\x12source_token_count\x18\x04 \x01(\x04\x12\x1a\n\x12target_token_count\x18\x05 \x01(\x04\x12\x32\n\x0f\x65nsemble_models\x18\x06 \x03(\x0b\x32\x19.dragoman.v1.ModelVersion\"\x8e\x02\n\x12ScoreTargetRequest\x12)\n\x05model\x18\x01 \x01(\x0b\x32\x1a.dragoman.v1.ModelSelector\x12+\n\x05pairs\x18\x02 \x03(\x0b\x32\x1c.dragoman.v1.TranslationPair\x12>\n\x14length_normalization\x18\x03 \x01(\x0e\x32 .dragoman.v1.LengthNormalization\x12\x1b\n\x0elength_penalty\x18\x04 \x01(\x02H\x00\x88\x01\x01\x12\x15\n\rreturn_tokens\x18\x05 \x01(\x08\x12\x19\n\x11return_alignments\x18\x06 \x01(\x08\x42\x11\n\x0f_length_penalty\"1\n\x0fTranslationPair\x12\x0e\n\x06source\x18\x01 \x01(\t\x12\x0e\n\x06target\x18\x02 \x01(\t\"p\n\x13ScoreTargetResponse\x12(\n\x05model\x18\x01 \x01(\x0b\x32\x19.dragoman.v1.ModelVersion\x12/\n\x07results\x18\x02 \x03(\x0b\x32\x1e.dragoman.v1.ScoreTargetResult\"q\n\x11ScoreTargetResult\x12-\n\nhypothesis\x18\x01 \x01(\x0b\x32\x17.dragoman.v1.HypothesisH\x00\x12#\n\x05\x65rror\x18\x02 \x01(\x0b\x32\x12.google.rpc.StatusH\x00\x42\x08\n\x06result*\x83\x01\n\x11SentenceSplitting\x12\"\n\x1eSENTENCE_SPLITTING_UNSPECIFIED\x10\x00\x12!\n\x1dSENTENCE_SPLITTING_WHOLE_TEXT\x10\x01\x12\'\n#SENTENCE_SPLITTING_AT_SENTENCE_ENDS\x10\x02\x32\x94\x02\n\x12TranslationService\x12J\n\tTranslate\x12\x1d.dragoman.v1.TranslateRequest\x1a\x1e.dragoman.v1.TranslateResponse\x12`\n\x0fTranslateStream\x12#.dragoman.v1.TranslateStreamRequest\x1a$.dragoman.v1.TranslateStreamResponse(\x01\x30\x01\x12P\n\x0bScoreTarget\x12\x1f.dragoman.v1.ScoreTargetRequest\x1a .dragoman.v1.ScoreTargetResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'dragoman.v1.translation_service_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_SENTENCESPLITTING'].values_by_name["SENTENCE_SPLITTING_AT_SENTENCE_ENDS"]._loaded_options = None
-  _globals['_SENTENCESPLITTING'].values_by_name["SENTENCE_SPLITTING_AT_SENTENCE_ENDS"]._serialized_options = b'\240\273\030\001'
-  _globals['_TRANSLATIONSOURCE'].fields_by_name['required_phrases']._loaded_options = None
-  _globals['_TRANSLATIONSOURCE'].fields_by_name['required_phrases']._serialized_options = b'\240\273\030\001'
-  _globals['_TRANSLATIONSOURCE'].fields_by_name['banned_phrases']._loaded_options = None
-  _globals['_TRANSLATIONSOURCE'].fields_by_name['banned_phrases']._serialized_options = b'\240\273\030\001'
-  _globals['_TRANSLATIONOPTIONS'].fields_by_name['repetition_penalty']._loaded_options = None
-  _globals['_TRANSLATIONOPTIONS'].fields_by_name['repetition_penalty']._serialized_options = b'\240\273\030\001'
-  _globals['_TRANSLATIONOPTIONS'].fields_by_name['banned_phrases']._loaded_options = None
-  _globals['_TRANSLATIONOPTIONS'].fields_by_name['banned_phrases']._serialized_options = b'\240\273\030\001'
-  _globals['_TRANSLATIONOPTIONS'].fields_by_name['sampling']._loaded_options = None
-  _globals['_TRANSLATIONOPTIONS'].fields_by_name['sampling']._serialized_options = b'\240\273\030\001'
-  _globals['_TRANSLATIONOPTIONS'].fields_by_name['diverse_beams']._loaded_options = None
-  _globals['_TRANSLATIONOPTIONS'].fields_by_name['diverse_beams']._serialized_options = b'\240\273\030\001'
-  _globals['_TRANSLATIONOPTIONS'].fields_by_name['ensemble_models']._loaded_options = None
-  _globals['_TRANSLATIONOPTIONS'].fields_by_name['ensemble_models']._serialized_options = b'\240\273\030\001'
-  _globals['_SENTENCESPLITTING']._serialized_start=3525
-  _globals['_SENTENCESPLITTING']._serialized_end=3662
-  _globals['_TRANSLATEREQUEST']._serialized_start=189
-  _globals['_TRANSLATEREQUEST']._serialized_end=349
-  _globals['_TRANSLATERESPONSE']._serialized_start=351
-  _globals['_TRANSLATERESPONSE']._serialized_end=461
-  _globals['_TRANSLATIONSOURCE']._serialized_start=463
-  _globals['_TRANSLATIONSOURCE']._serialized_end=581
-  _globals['_TRANSLATIONOPTIONS']._serialized_start=584
-  _globals['_TRANSLATIONOPTIONS']._serialized_end=1513
-  _globals['_DIVERSEBEAMOPTIONS']._serialized_start=1515
-  _globals['_DIVERSEBEAMOPTIONS']._serialized_end=1587
-  _globals['_TRANSLATIONRESULT']._serialized_start=1589
-  _globals['_TRANSLATIONRESULT']._serialized_end=1704
-  _globals['_TRANSLATION']._serialized_start=1706
-  _globals['_TRANSLATION']._serialized_end=1792
-  _globals['_HYPOTHESIS']._serialized_start=1795
-  _globals['_HYPOTHESIS']._serialized_end=1988
-  _globals['_ALIGNMENT']._serialized_start=1990
-  _globals['_ALIGNMENT']._serialized_end=2107
-  _globals['_WORDLINK']._serialized_start=2109
-  _globals['_WORDLINK']._serialized_end=2213
-  _globals['_TRANSLATESTREAMREQUEST']._serialized_start=2216
-  _globals['_TRANSLATESTREAMREQUEST']._serialized_end=2355
-  _globals['_TRANSLATESTREAMCONFIG']._serialized_start=2357
-  _globals['_TRANSLATESTREAMCONFIG']._serialized_end=2473
-  _globals['_TRANSLATESTREAMITEM']._serialized_start=2475
-  _globals['_TRANSLATESTREAMITEM']._serialized_end=2556
-  _globals['_TRANSLATESTREAMRESPONSE']._serialized_start=2559
-  _globals['_TRANSLATESTREAMRESPONSE']._serialized_end=2714
-  _globals['_TRANSLATESTREAMITEMRESULT']._serialized_start=2716
-  _globals['_TRANSLATESTREAMITEMRESULT']._serialized_end=2803
-  _globals['_TRANSLATESTREAMSUMMARY']._serialized_start=2806
-  _globals['_TRANSLATESTREAMSUMMARY']._serialized_end=2969
-  _globals['_SCORETARGETREQUEST']._serialized_start=2972
-  _globals['_SCORETARGETREQUEST']._serialized_end=3242
-  _globals['_TRANSLATIONPAIR']._serialized_start=3244
-  _globals['_TRANSLATIONPAIR']._serialized_end=3293
-  _globals['_SCORETARGETRESPONSE']._serialized_start=3295
-  _globals['_SCORETARGETRESPONSE']._serialized_end=3407
-  _globals['_SCORETARGETRESULT']._serialized_start=3409
-  _globals['_SCORETARGETRESULT']._serialized_end=3522
-  _globals['_TRANSLATIONSERVICE']._serialized_start=3665
-  _globals['_TRANSLATIONSERVICE']._serialized_end=3941
+  _globals['_SENTENCESPLITTING']._serialized_start=3584
+  _globals['_SENTENCESPLITTING']._serialized_end=3715
+  _globals['_TRANSLATEREQUEST']._serialized_start=157
+  _globals['_TRANSLATEREQUEST']._serialized_end=317
+  _globals['_TRANSLATERESPONSE']._serialized_start=320
+  _globals['_TRANSLATERESPONSE']._serialized_end=482
+  _globals['_TRANSLATIONSOURCE']._serialized_start=484
+  _globals['_TRANSLATIONSOURCE']._serialized_end=590
+  _globals['_TRANSLATIONOPTIONS']._serialized_start=593
+  _globals['_TRANSLATIONOPTIONS']._serialized_end=1492
+  _globals['_DIVERSEBEAMOPTIONS']._serialized_start=1494
+  _globals['_DIVERSEBEAMOPTIONS']._serialized_end=1566
+  _globals['_TRANSLATIONRESULT']._serialized_start=1568
+  _globals['_TRANSLATIONRESULT']._serialized_end=1683
+  _globals['_TRANSLATION']._serialized_start=1685
+  _globals['_TRANSLATION']._serialized_end=1799
+  _globals['_HYPOTHESIS']._serialized_start=1802
+  _globals['_HYPOTHESIS']._serialized_end=1995
+  _globals['_ALIGNMENT']._serialized_start=1997
+  _globals['_ALIGNMENT']._serialized_end=2114
+  _globals['_WORDLINK']._serialized_start=2116
+  _globals['_WORDLINK']._serialized_end=2220
+  _globals['_TRANSLATESTREAMREQUEST']._serialized_start=2223
+  _globals['_TRANSLATESTREAMREQUEST']._serialized_end=2362
+  _globals['_TRANSLATESTREAMCONFIG']._serialized_start=2364
+  _globals['_TRANSLATESTREAMCONFIG']._serialized_end=2480
+  _globals['_TRANSLATESTREAMITEM']._serialized_start=2482
+  _globals['_TRANSLATESTREAMITEM']._serialized_end=2563
+  _globals['_TRANSLATESTREAMRESPONSE']._serialized_start=2566
+  _globals['_TRANSLATESTREAMRESPONSE']._serialized_end=2721
+  _globals['_TRANSLATESTREAMITEMRESULT']._serialized_start=2723
+  _globals['_TRANSLATESTREAMITEMRESULT']._serialized_end=2810
+  _globals['_TRANSLATESTREAMSUMMARY']._serialized_start=2813
+  _globals['_TRANSLATESTREAMSUMMARY']._serialized_end=3028
+  _globals['_SCORETARGETREQUEST']._serialized_start=3031
+  _globals['_SCORETARGETREQUEST']._serialized_end=3301
+  _globals['_TRANSLATIONPAIR']._serialized_start=3303
+  _globals['_TRANSLATIONPAIR']._serialized_end=3352
+  _globals['_SCORETARGETRESPONSE']._serialized_start=3354
+  _globals['_SCORETARGETRESPONSE']._serialized_end=3466
+  _globals['_SCORETARGETRESULT']._serialized_start=3468
+  _globals['_SCORETARGETRESULT']._serialized_end=3581
+  _globals['_TRANSLATIONSERVICE']._serialized_start=3718
+  _globals['_TRANSLATIONSERVICE']._serialized_end=3994
 # @@protoc_insertion_point(module_scope)

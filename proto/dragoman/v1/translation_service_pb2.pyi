@@ -34,8 +34,11 @@ class _SentenceSplittingEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Sen
     SENTENCE_SPLITTING_WHOLE_TEXT: _SentenceSplitting.ValueType  # 1
     """The text is translated as one sentence. Models of single sentences translate long texts badly."""
     SENTENCE_SPLITTING_AT_SENTENCE_ENDS: _SentenceSplitting.ValueType  # 2
-    """The text is split at sentence ends, translated sentence by sentence, and joined with its own
-    spacing.
+    """The text is split at sentence ends (by the rule in docs/translation.md), translated sentence by
+    sentence, and joined with its own spacing, line breaks among it. Options of lengths and rules
+    hold for each sentence. Scores and log-probabilities are sums over the sentences; the n_best are
+    the combinations with the greatest sums; tokens stand behind each other, each sentence's with
+    its own end-of-sentence token; attention is zero between different sentences.
     """
 
 class SentenceSplitting(_SentenceSplitting, metaclass=_SentenceSplittingEnumTypeWrapper):
@@ -46,8 +49,11 @@ SENTENCE_SPLITTING_UNSPECIFIED: SentenceSplitting.ValueType  # 0
 SENTENCE_SPLITTING_WHOLE_TEXT: SentenceSplitting.ValueType  # 1
 """The text is translated as one sentence. Models of single sentences translate long texts badly."""
 SENTENCE_SPLITTING_AT_SENTENCE_ENDS: SentenceSplitting.ValueType  # 2
-"""The text is split at sentence ends, translated sentence by sentence, and joined with its own
-spacing.
+"""The text is split at sentence ends (by the rule in docs/translation.md), translated sentence by
+sentence, and joined with its own spacing, line breaks among it. Options of lengths and rules
+hold for each sentence. Scores and log-probabilities are sums over the sentences; the n_best are
+the combinations with the greatest sums; tokens stand behind each other, each sentence's with
+its own end-of-sentence token; attention is zero between different sentences.
 """
 Global___SentenceSplitting: _TypeAlias = SentenceSplitting  # noqa: Y015
 
@@ -95,6 +101,7 @@ class TranslateResponse(_message.Message):
 
     MODEL_FIELD_NUMBER: _builtins.int
     RESULTS_FIELD_NUMBER: _builtins.int
+    ENSEMBLE_MODELS_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def model(self) -> _model_pb2.ModelVersion:
         """The model that translated."""
@@ -103,15 +110,20 @@ class TranslateResponse(_message.Message):
     def results(self) -> _containers.RepeatedCompositeFieldContainer[Global___TranslationResult]:
         """One result for each source, in the order of the request."""
 
+    @_builtins.property
+    def ensemble_models(self) -> _containers.RepeatedCompositeFieldContainer[_model_pb2.ModelVersion]:
+        """The models that were averaged with it, in the order of ensemble_models."""
+
     def __init__(
         self,
         *,
         model: _model_pb2.ModelVersion | None = ...,
         results: _abc.Iterable[Global___TranslationResult] | None = ...,
+        ensemble_models: _abc.Iterable[_model_pb2.ModelVersion] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["model", b"model"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["model", b"model", "results", b"results"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["ensemble_models", b"ensemble_models", "model", b"model", "results", b"results"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -133,15 +145,19 @@ class TranslationSource(_message.Message):
     """
     target_prefix: _builtins.str
     """Text that each hypothesis must begin with, as the vocabulary writes it; the translation continues it
-    and includes it. No other option overrules it.
+    and includes it. No other option overrules it. In a text that is split, of its first sentence.
     """
     @_builtins.property
     def required_phrases(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Phrases that each hypothesis must contain, at most 16 (Post and Vilar 2018)."""
+        """Phrases that each hypothesis must contain as whole words, at most 16 of at most 200 characters
+        (Post and Vilar 2018); case matters. They go before no_repeat_ngram_size. INVALID_ARGUMENT where a
+        banned phrase stands in one, or where the search finds no hypothesis that holds them all: max_length
+        is too short for them, or other rules forbid them.
+        """
 
     @_builtins.property
     def banned_phrases(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Phrases that no hypothesis may contain, at most 64, beside those of the options."""
+        """Phrases that no hypothesis may contain, at most 64, beside those of the options and as they are."""
 
     def __init__(
         self,
@@ -192,7 +208,8 @@ class TranslationOptions(_message.Message):
     """
     n_best: _builtins.int
     """Hypotheses that are returned for each source, best first: 1 to beam_width (with sampling: 1 to
-    64). Absent means 1. Fewer come back when the search finds fewer different texts.
+    64). Absent means 1. Fewer come back when the search finds fewer different texts; of samples all
+    come back, equal ones too.
     """
     length_normalization: _decoding_pb2.LengthNormalization.ValueType
     """How the score is normalized for length. Default: WU_2016."""
@@ -208,8 +225,8 @@ class TranslationOptions(_message.Message):
     return_tokens: _builtins.bool
     """Returns the tokens of each hypothesis and their log-probabilities."""
     return_alignments: _builtins.bool
-    """Returns the alignment of each hypothesis with its source, with the tokens of both. It takes 4 bytes
-    for each pair of source and target token.
+    """Returns the alignment of each hypothesis with its source, with the tokens of both, and the words
+    that it links. It takes 4 bytes for each pair of source and target token.
     """
     min_length: _builtins.int
     """Fewest tokens of a hypothesis before its end-of-sentence token, at most max_length. Absent means 0."""
@@ -234,28 +251,40 @@ class TranslationOptions(_message.Message):
     At least 1. Absent means no rule.
     """
     repetition_penalty: _builtins.float
-    """Divides the probability of tokens that the hypothesis already holds by this factor, at least 1.
-    Absent means 1, no penalty.
+    """Divides the probability of tokens that the hypothesis already holds by this factor, 1 to 1,000,000,
+    for search and score; log_prob stays the model's own. Absent means 1, no penalty.
     """
     sentence_splitting: Global___SentenceSplitting.ValueType
     """What happens with a text of several sentences. Default: WHOLE_TEXT."""
     @_builtins.property
     def banned_phrases(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Phrases that no hypothesis may contain, at most 64."""
+        """Phrases that no hypothesis may contain as whole words, at most 64 of at most 200 characters; case
+        matters. How the phrase is divided into tokens does not. Only a target prefix may hold one.
+        INVALID_ARGUMENT where the search finds no hypothesis without them.
+        """
 
     @_builtins.property
     def sampling(self) -> _decoding_pb2.SamplingOptions:
-        """Draws n_best translations at random instead of searching; the options of beam search that are set
-        beside it are INVALID_ARGUMENT.
+        """Draws n_best translations at random instead of searching; beam_width, early_stopping,
+        diverse_beams, repetition_penalty and phrases beside it are INVALID_ARGUMENT. Lengths, prefixes
+        and no_repeat_ngram_size hold for samples too. Each text is decoded by itself, so that its samples
+        depend on nothing but the text, the options and the seed. Names and numbers that a sample lost are
+        not brought back.
         """
 
     @_builtins.property
     def diverse_beams(self) -> Global___DiverseBeamOptions:
-        """Searches in groups that are pushed apart, so that the hypotheses differ."""
+        """Searches in groups that are pushed apart, so that the hypotheses differ. The n_best then hold the
+        best of each group, the second of each, and so on.
+        """
 
     @_builtins.property
     def ensemble_models(self) -> _containers.RepeatedCompositeFieldContainer[_model_pb2.ModelSelector]:
-        """Other models whose probabilities are averaged with the first's. They must share its vocabulary."""
+        """Other models whose probabilities are averaged with the first's, at most 7: with M models in all,
+        p(token) = (p_1(token) + ... + p_M(token)) / M at each step, and so the attention. They must
+        have its languages and its vocabulary (the same tokenizer.model), or the call fails with
+        INVALID_ARGUMENT. A model that is named twice counts twice.
+        """
 
     def __init__(
         self,
@@ -338,8 +367,8 @@ class DiverseBeamOptions(_message.Message):
     groups: _builtins.int
     """Groups: 2 to beam_width, which it must divide."""
     strength: _builtins.float
-    """What a token costs for each earlier group that chose it at the same step, in log-probability. From
-    0. Absent means 0.5.
+    """What a token costs for each hypothesis of an earlier group that chose it at the same step, in
+    log-probability: Hamming diversity. From 0 to 1,000. Absent means 0.5.
     """
     def __init__(
         self,
@@ -399,8 +428,11 @@ class Translation(_message.Message):
 
     HYPOTHESES_FIELD_NUMBER: _builtins.int
     SOURCE_TOKEN_COUNT_FIELD_NUMBER: _builtins.int
+    SEED_FIELD_NUMBER: _builtins.int
     source_token_count: _builtins.int
-    """Length of the source in tokens, with its end-of-sentence token."""
+    """Length of the source in tokens, with its end-of-sentence token, or that of each sentence."""
+    seed: _builtins.int
+    """The seed with which the hypotheses can be drawn again. Only with sampling."""
     @_builtins.property
     def hypotheses(self) -> _containers.RepeatedCompositeFieldContainer[Global___Hypothesis]:
         """The hypotheses, best score first: at least one, at most n_best."""
@@ -410,12 +442,15 @@ class Translation(_message.Message):
         *,
         hypotheses: _abc.Iterable[Global___Hypothesis] | None = ...,
         source_token_count: _builtins.int = ...,
+        seed: _builtins.int | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_seed", b"_seed", "seed", b"seed"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["hypotheses", b"hypotheses", "source_token_count", b"source_token_count"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_seed", b"_seed", "hypotheses", b"hypotheses", "seed", b"seed", "source_token_count", b"source_token_count"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__seed: _TypeAlias = _typing.Literal["seed"]  # noqa: Y015
+    _WhichOneofArgType__seed: _TypeAlias = _typing.Literal["_seed", b"_seed"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__seed) -> _WhichOneofReturnType__seed | None: ...
 
 Global___Translation: _TypeAlias = Translation  # noqa: Y015
 
@@ -503,8 +538,9 @@ class Alignment(_message.Message):
 
     @_builtins.property
     def word_links(self) -> _containers.RepeatedCompositeFieldContainer[Global___WordLink]:
-        """Words of source and hypothesis that belong together, strongest link of each target word first.
-        Empty until it is served.
+        """Words of source and hypothesis that belong together, by target word, the strongest link of each
+        first. Words are what the default word boundaries of Unicode (UAX #29) divide a text into, a
+        punctuation mark too; a word may have several links, or none.
         """
 
     def __init__(
@@ -533,7 +569,9 @@ class WordLink(_message.Message):
     TARGET_FIELD_NUMBER: _builtins.int
     WEIGHT_FIELD_NUMBER: _builtins.int
     weight: _builtins.float
-    """Share of the target word's attention that the source word got, from 0 to 1."""
+    """Share of the target word's attention that the source word got, from 0.2 to 1: weaker links are
+    left out.
+    """
     @_builtins.property
     def source(self) -> _text_pb2.TextSpan:
         """The word in the text of the source."""
@@ -722,6 +760,7 @@ class TranslateStreamSummary(_message.Message):
     ERROR_COUNT_FIELD_NUMBER: _builtins.int
     SOURCE_TOKEN_COUNT_FIELD_NUMBER: _builtins.int
     TARGET_TOKEN_COUNT_FIELD_NUMBER: _builtins.int
+    ENSEMBLE_MODELS_FIELD_NUMBER: _builtins.int
     item_count: _builtins.int
     """Items that were received, each of which got a result."""
     error_count: _builtins.int
@@ -734,6 +773,10 @@ class TranslateStreamSummary(_message.Message):
     def model(self) -> _model_pb2.ModelVersion:
         """The model that translated."""
 
+    @_builtins.property
+    def ensemble_models(self) -> _containers.RepeatedCompositeFieldContainer[_model_pb2.ModelVersion]:
+        """The models that were averaged with it, in the order of ensemble_models."""
+
     def __init__(
         self,
         *,
@@ -742,10 +785,11 @@ class TranslateStreamSummary(_message.Message):
         error_count: _builtins.int = ...,
         source_token_count: _builtins.int = ...,
         target_token_count: _builtins.int = ...,
+        ensemble_models: _abc.Iterable[_model_pb2.ModelVersion] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["model", b"model"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["error_count", b"error_count", "item_count", b"item_count", "model", b"model", "source_token_count", b"source_token_count", "target_token_count", b"target_token_count"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["ensemble_models", b"ensemble_models", "error_count", b"error_count", "item_count", b"item_count", "model", b"model", "source_token_count", b"source_token_count", "target_token_count", b"target_token_count"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

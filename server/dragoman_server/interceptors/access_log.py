@@ -3,8 +3,8 @@
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import grpc
@@ -21,8 +21,8 @@ _QUIET = ("/grpc.health.v1.", "/grpc.reflection.", "/grpc.channelz.")
 class AccessLogInterceptor(CallScopeInterceptor):
     """Logs method, status, milliseconds, request id and peer; never what a request holds."""
 
-    @asynccontextmanager
-    async def scope(self, method: str, context: Context) -> AsyncIterator[None]:
+    @contextmanager
+    def scope(self, method: str, context: Context) -> Iterator[None]:
         started = time.monotonic()
         peer = context.peer()  # forgotten once the caller has gone
         gone = False
@@ -33,14 +33,15 @@ class AccessLogInterceptor(CallScopeInterceptor):
             raise
         finally:
             level = logging.DEBUG if method.startswith(_QUIET) else logging.INFO
-            fields = {
-                "method": method,
-                "code": _outcome(context, gone),
-                "ms": round((time.monotonic() - started) * 1_000, 1),
-                "request_id": current_request_id(),
-                "peer": peer,
-            }
-            _log.log(level, "call", extra={"fields": fields})
+            if _log.isEnabledFor(level):
+                fields = {
+                    "method": method,
+                    "code": _outcome(context, gone),
+                    "ms": round((time.monotonic() - started) * 1_000, 1),
+                    "request_id": current_request_id(),
+                    "peer": peer,
+                }
+                _log.log(level, "call", extra={"fields": fields})
 
 
 def _outcome(context: Context, gone: bool) -> str:

@@ -7,6 +7,7 @@ from typing import Any
 
 from dragoman_models.errors import OverloadedError
 from dragoman_server.call_deadline import bounded
+from dragoman_server.caller import set_caller
 from dragoman_server.errors import DeadlinePassedError
 from dragoman_server.interceptors.call_scope import CallScopeInterceptor, Context, seconds_left
 
@@ -65,6 +66,7 @@ class AdmissionInterceptor(CallScopeInterceptor):
         remaining = seconds_left(context)
         if remaining is not None and remaining <= 0:
             raise DeadlinePassedError("the deadline passed before the call began")
+        set_caller(context.peer(), remaining)
         self._idle.clear()
         try:
             with self._ended_politely(self._in_flight):

@@ -1,9 +1,9 @@
 """Gives every call an id, the caller's own where it sends a sound one, and returns it."""
 
+import random
 import re
-import uuid
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import Iterator
+from contextlib import contextmanager
 from contextvars import ContextVar
 
 from dragoman_server.interceptors.call_scope import CallScopeInterceptor, Context
@@ -12,6 +12,7 @@ REQUEST_ID_KEY = "x-request-id"
 
 # What is safe in a log line; anything else is replaced.
 _SOUND = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/+=-]{0,127}")
+_ids = random.Random()
 _current: ContextVar[str] = ContextVar("request_id", default="")
 
 
@@ -23,9 +24,9 @@ def current_request_id() -> str:
 class RequestIdInterceptor(CallScopeInterceptor):
     """Sets the id, and sends it back in the trailing metadata as `x-request-id`."""
 
-    @asynccontextmanager
-    async def scope(self, method: str, context: Context) -> AsyncIterator[None]:
-        request_id = _sent_id(context) or uuid.uuid4().hex
+    @contextmanager
+    def scope(self, method: str, context: Context) -> Iterator[None]:
+        request_id = _sent_id(context) or f"{_ids.getrandbits(128):032x}"
         _current.set(request_id)  # each call has a task, and so a context, of its own
         context.set_trailing_metadata(((REQUEST_ID_KEY, request_id),))
         yield

@@ -23,7 +23,7 @@ _UNPENALIZED = (
 
 def sample_count(options: pb.GenerationOptions) -> int:
     """How many continuations are drawn; raises `InvalidInputError` outside of 1 to 64."""
-    from dragoman_models.language_model.generation_options import MAX_SAMPLES
+    from dragoman_models.search.sampling_options import MAX_SAMPLES
 
     count = options.sample_count if options.HasField("sample_count") else 1
     if not 1 <= count <= MAX_SAMPLES:
@@ -35,10 +35,8 @@ def sample_count(options: pb.GenerationOptions) -> int:
 
 def generation_options(options: pb.GenerationOptions) -> "GenerationOptions":
     """Raises `InvalidInputError` with one violation for each option out of range."""
-    from dragoman_models.language_model.generation_options import (
-        GenerationOptions,
-        SamplingOptions,
-    )
+    from dragoman_models.language_model.generation_options import GenerationOptions
+    from dragoman_models.search.sampling_options import SamplingOptions
 
     made = GenerationOptions(
         sampling=SamplingOptions(**_given(options.sampling, _FILTERS)),

@@ -32,3 +32,7 @@ def fill_hypothesis(
         message.alignment.source_tokens.extend(source_tokens)
         message.alignment.target_tokens.extend(found.tokens)
         message.alignment.weights.extend(found.attention.ravel().tolist())
+        for link in found.word_links:
+            added = message.alignment.word_links.add(weight=link.weight)
+            added.source.start, added.source.end = link.source
+            added.target.start, added.target.end = link.target

@@ -12,13 +12,13 @@ from dragoman.v1 import decoding_pb2, language_model_service_pb2_grpc
 from dragoman.v1 import language_model_service_pb2 as pb
 from dragoman_models.errors import InvalidInputError
 from dragoman_server.config import Limits
-from dragoman_server.error_status import item_status
 from dragoman_server.generation_loop import Drawing, GenerationLoop
 from dragoman_server.interceptors.call_scope import Context
 from dragoman_server.model_protocols import TextModel
 from dragoman_server.model_repository import ModelRepository
 from dragoman_server.model_version import ModelVersion
 from dragoman_server.served_families import LANGUAGE_MODEL_SERVICE
+from dragoman_server.services.batched_items import run_items
 from dragoman_server.services.counts import count_violations
 from dragoman_server.services.generation_requests import (
     completion_options,
@@ -26,11 +26,11 @@ from dragoman_server.services.generation_requests import (
     sample_count,
 )
 from dragoman_server.services.model_selection import answered_by, selected
-from dragoman_server.work_queue import CancelFlag, WorkQueue
+from dragoman_server.services.text_scoring import text_scoring_lane, text_scoring_works
+from dragoman_server.work_queue import WorkQueue
 
 if TYPE_CHECKING:
     from dragoman_models.language_model.generation_engine import GenerationEvent
-    from dragoman_models.language_model.scoring import TextScore
 
 
 class LanguageModelService(language_model_service_pb2_grpc.LanguageModelServiceServicer):
@@ -49,41 +49,13 @@ class LanguageModelService(language_model_service_pb2_grpc.LanguageModelServiceS
         if violations:
             raise InvalidInputError(violations)
         version = selected(self._repository, LANGUAGE_MODEL_SERVICE, request.model)
-        return await self._queue.run(lambda flag: self._score(version, request, flag))
-
-    def _score(
-        self, version: ModelVersion, request: pb.LanguageModelServiceScoreRequest, flag: CancelFlag
-    ) -> pb.LanguageModelServiceScoreResponse:
-        from dragoman_models.language_model.scoring import TextToScore
-
-        model: TextModel = version.model
-        errors = {i: e for i, t in enumerate(request.texts) if (e := self._too_long(t)) is not None}
-        items = [
-            TextToScore(text=text.text, context=text.context)
-            for index, text in enumerate(request.texts)
-            if index not in errors
-        ]
-        scores = iter(
-            model.score(items, exclude_end=request.exclude_end_of_text, cancelled=flag.is_cancelled)
+        results = await run_items(
+            self._queue.batcher,
+            text_scoring_lane(version, request, self._limits),
+            lambda wanted: text_scoring_works(version, request, self._limits, wanted),
+            sum(len(item.context) + len(item.text) for item in request.texts),
         )
-        response = pb.LanguageModelServiceScoreResponse(model=answered_by(version))
-        for index in range(len(request.texts)):
-            result = response.results.add()
-            if index in errors:
-                result.error.CopyFrom(item_status(errors[index], f"texts[{index}]"))
-            else:
-                _fill_score(result.score, next(scores), with_tokens=request.return_tokens)
-        return response
-
-    def _too_long(self, item: pb.TextToScore) -> InvalidInputError | None:
-        most = self._limits.text_characters
-        for name in ("text", "context"):
-            length = len(getattr(item, name))
-            if length > most:
-                return InvalidInputError.single(
-                    name, f"has {length:,} characters; this server takes {most:,}: divide it"
-                )
-        return None
+        return pb.LanguageModelServiceScoreResponse(model=answered_by(version), results=results)
 
     async def Generate(
         self, request: pb.GenerateRequest, context: Context
@@ -157,6 +129,9 @@ class LanguageModelService(language_model_service_pb2_grpc.LanguageModelServiceS
         self, version: ModelVersion, request: pb.GenerateRequest
     ) -> AsyncGenerator[pb.GenerateResponse, None]:
         options = completion_options(request.options)
+        if options.beam_width > self._limits.beam_width:
+            text = f"is {options.beam_width}; this server takes {self._limits.beam_width}"
+            raise InvalidInputError.single("options.beam_search.beam_width", text)
         model: TextModel = version.model
         prompt_length = len(await self._queue.run(lambda _: model.prompt_tokens(request.prompt)))
         started = pb.GenerationStarted(
@@ -164,7 +139,8 @@ class LanguageModelService(language_model_service_pb2_grpc.LanguageModelServiceS
         )
         yield pb.GenerateResponse(started=started)
         found = await self._queue.run(
-            lambda flag: model.complete(request.prompt, options, cancelled=flag.is_cancelled)
+            lambda flag: model.complete(request.prompt, options, cancelled=flag.is_cancelled),
+            cost=prompt_length + options.beam_width * options.max_tokens,
         )
         for rank, completion in enumerate(found):
             chunk = pb.GenerationChunk(sample_index=rank, text=completion.text)
@@ -180,22 +156,6 @@ class LanguageModelService(language_model_service_pb2_grpc.LanguageModelServiceS
                 score=completion.score,
             )
             yield pb.GenerateResponse(finished=finished)
-
-
-def _fill_score(message: pb.TextScore, score: "TextScore", *, with_tokens: bool) -> None:
-    message.log_prob = score.log_prob
-    message.token_count = len(score.tokens)
-    message.word_count = score.words
-    message.character_count = score.characters
-    message.unknown_token_count = score.unknown_tokens
-    for name in ("perplexity", "word_perplexity", "bits_per_character"):
-        value = getattr(score, name)
-        if value is not None:
-            setattr(message, name, value)
-    if with_tokens:
-        for token in score.tokens:
-            added = message.tokens.add(token=token.token, log_prob=token.log_prob)
-            added.span.start, added.span.end = token.begin, token.end
 
 
 def _event_responses(

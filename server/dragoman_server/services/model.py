@@ -1,4 +1,4 @@
-"""ModelService: what models the server has."""
+"""ModelService: what models the server has, loaded and unloaded while it runs."""
 
 # ruff: noqa: N802 - the names of the calls are those of the API.
 
@@ -12,7 +12,7 @@ from typing import Any
 from dragoman.v1 import model_pb2, model_service_pb2_grpc
 from dragoman.v1 import model_service_pb2 as pb
 from dragoman_models.errors import FieldViolation, InvalidInputError
-from dragoman_server.errors import NotServedError
+from dragoman_server.live_models import LiveModels
 from dragoman_server.model_repository import ModelRepository
 from dragoman_server.model_version import ModelState, ModelVersion
 from dragoman_server.services.model_selection import version_of
@@ -25,14 +25,16 @@ _STATES = {
     ModelState.LOADING: model_pb2.MODEL_STATE_LOADING,
     ModelState.READY: model_pb2.MODEL_STATE_READY,
     ModelState.FAILED: model_pb2.MODEL_STATE_FAILED,
+    ModelState.UNLOADED: model_pb2.MODEL_STATE_UNLOADED,
 }
 
 
 class ModelService(model_service_pb2_grpc.ModelServiceServicer):
-    """Describes the repository."""
+    """Describes the repository, and has `LiveModels` change it."""
 
-    def __init__(self, repository: ModelRepository) -> None:
+    def __init__(self, repository: ModelRepository, live: LiveModels) -> None:
         self._repository = repository
+        self._live = live
 
     async def ListModels(
         self, request: pb.ListModelsRequest, context: object
@@ -56,17 +58,20 @@ class ModelService(model_service_pb2_grpc.ModelServiceServicer):
         )
 
     async def GetModel(self, request: pb.GetModelRequest, context: object) -> pb.GetModelResponse:
-        selector = request.model
-        if not selector.name:
-            raise InvalidInputError.single("model.name", "is empty; name the model")
-        version = self._repository.describe(selector.name, version_of(selector))
+        version = self._repository.describe(*_named(request.model))
         return pb.GetModelResponse(model=self._info(version), card=version.card)
 
-    async def LoadModel(self, request: pb.LoadModelRequest, context: object) -> Any:
-        raise NotServedError(f"{MODEL_SERVICE}/LoadModel")
+    async def LoadModel(
+        self, request: pb.LoadModelRequest, context: object
+    ) -> pb.LoadModelResponse:
+        version = await self._live.load(*_named(request.model), pin=request.pin)
+        return pb.LoadModelResponse(model=self._info(version))
 
-    async def UnloadModel(self, request: pb.UnloadModelRequest, context: object) -> Any:
-        raise NotServedError(f"{MODEL_SERVICE}/UnloadModel")
+    async def UnloadModel(
+        self, request: pb.UnloadModelRequest, context: object
+    ) -> pb.UnloadModelResponse:
+        unloaded = await self._live.unload(*_named(request.model))
+        return pb.UnloadModelResponse(models=[self._info(version) for version in unloaded])
 
     def _info(self, version: ModelVersion) -> model_pb2.ModelInfo:
         config = version.config
@@ -77,6 +82,8 @@ class ModelService(model_service_pb2_grpc.ModelServiceServicer):
             state=_STATES[version.state],
             failure_reason=version.failure_reason,
             current=self._repository.current(version.name) is version,
+            pinned=self._repository.names.pinned_version(version.name) == version.version,
+            aliases=self._repository.names.aliases_of(version),
             services=self._repository.services_of(version),
             default_for=self._repository.default_for(version),
             description=_text(config, "description"),
@@ -93,6 +100,13 @@ class ModelService(model_service_pb2_grpc.ModelServiceServicer):
             info.load_time.FromDatetime(version.ready_at)
             info.load_duration.FromMicroseconds(round(version.load_seconds * 1e6))
         return info
+
+
+def _named(selector: model_pb2.ModelSelector) -> tuple[str, int | None]:
+    """The name, which must be there, and the version of a selector."""
+    if not selector.name:
+        raise InvalidInputError.single("model.name", "is empty; name the model")
+    return selector.name, version_of(selector)
 
 
 def _list_violations(request: pb.ListModelsRequest) -> list[FieldViolation]:

@@ -8,19 +8,22 @@ from contextlib import aclosing
 from dragoman.v1 import translation_service_pb2 as pb
 from dragoman.v1 import translation_service_pb2_grpc
 from dragoman_models.errors import FieldViolation, InvalidInputError
+from dragoman_server.batching.batcher import Batcher
 from dragoman_server.config import Limits
 from dragoman_server.model_repository import ModelRepository
 from dragoman_server.served_families import TRANSLATION_SERVICE
+from dragoman_server.services.batched_items import run_items
 from dragoman_server.services.counts import count_violations
+from dragoman_server.services.ensemble_selection import ensemble_model, ensemble_partners
 from dragoman_server.services.model_selection import answered_by, selected
-from dragoman_server.services.target_scoring_job import TargetScoringJob
-from dragoman_server.services.translation_job import TranslationJob, TranslationSettings
+from dragoman_server.services.target_scoring import target_scoring_lane, target_scoring_works
+from dragoman_server.services.translation_batches import translation_lane, translation_works
+from dragoman_server.services.translation_job import TranslationSettings
 from dragoman_server.services.translation_options import (
     length_penalty_violations,
     translation_options,
 )
 from dragoman_server.services.translation_stream import translate_stream
-from dragoman_server.work_queue import WorkQueue
 
 _MOST_PENALTY = 10.0
 
@@ -28,9 +31,9 @@ _MOST_PENALTY = 10.0
 class TranslationService(translation_service_pb2_grpc.TranslationServiceServicer):
     """Answers with the translators of the repository."""
 
-    def __init__(self, repository: ModelRepository, queue: WorkQueue, limits: Limits) -> None:
+    def __init__(self, repository: ModelRepository, batcher: Batcher, limits: Limits) -> None:
         self._repository = repository
-        self._queue = queue
+        self._batcher = batcher
         self._limits = limits
 
     async def Translate(
@@ -38,16 +41,22 @@ class TranslationService(translation_service_pb2_grpc.TranslationServiceServicer
     ) -> pb.TranslateResponse:
         violations = count_violations("sources", len(request.sources), self._limits.sources)
         settings = self._settings(request, violations)
-        job = TranslationJob(settings, request.sources, root="sources[{}]")
-        translated = await self._queue.run(job.run)
+        translated = await run_items(
+            self._batcher,
+            translation_lane(settings),
+            lambda wanted: translation_works(settings, request.sources, "sources[{}]", wanted),
+            sum(len(source.text) for source in request.sources),
+        )
         return pb.TranslateResponse(
-            model=answered_by(settings.version), results=[one.result for one in translated]
+            model=answered_by(settings.version),
+            results=[one.result for one in translated],
+            ensemble_models=[answered_by(partner) for partner in settings.partners],
         )
 
     async def TranslateStream(
         self, request_iterator: AsyncIterator[pb.TranslateStreamRequest], context: object
     ) -> AsyncIterator[pb.TranslateStreamResponse]:
-        stream = translate_stream(request_iterator, self._settings, self._queue)
+        stream = translate_stream(request_iterator, self._settings, self._batcher)
         async with aclosing(stream):
             async for response in stream:
                 yield response
@@ -62,10 +71,18 @@ class TranslationService(translation_service_pb2_grpc.TranslationServiceServicer
         found = [*violations, *length_penalty_violations(request.options, "options.")]
         if found:
             raise InvalidInputError(found)
+        options = translation_options(request.options)
+        if options.beam_width > self._limits.beam_width:
+            text = f"is {options.beam_width}; this server takes at most {self._limits.beam_width}"
+            raise InvalidInputError.single("options.beam_width", text)
+        version = selected(self._repository, TRANSLATION_SERVICE, request.model)
+        partners = ensemble_partners(self._repository, request.options)
         return TranslationSettings(
-            version=selected(self._repository, TRANSLATION_SERVICE, request.model),
+            version=version,
+            partners=partners,
+            model=ensemble_model(version, partners),
             asked=request.options,
-            options=translation_options(request.options),
+            options=options,
             limits=self._limits,
         )
 
@@ -80,4 +97,10 @@ class TranslationService(translation_service_pb2_grpc.TranslationServiceServicer
         if violations:
             raise InvalidInputError(violations)
         version = selected(self._repository, TRANSLATION_SERVICE, request.model)
-        return await self._queue.run(TargetScoringJob(version, request, self._limits).run)
+        results = await run_items(
+            self._batcher,
+            target_scoring_lane(version, request, self._limits),
+            lambda wanted: target_scoring_works(version, request, self._limits, wanted),
+            sum(len(pair.source) + len(pair.target) for pair in request.pairs),
+        )
+        return pb.ScoreTargetResponse(model=answered_by(version), results=results)

@@ -1,8 +1,9 @@
-"""Sources being translated, in a thread of the queue."""
+"""Sources of one call or of several being translated, in a worker's thread."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from dragoman.v1 import translation_service_pb2 as pb
@@ -12,12 +13,11 @@ from dragoman_server.error_status import item_status, with_root
 from dragoman_server.model_protocols import TranslationModel
 from dragoman_server.model_version import ModelVersion
 from dragoman_server.services.hypotheses import fill_hypothesis
-from dragoman_server.work_queue import CancelFlag
 
 if TYPE_CHECKING:
     from dragoman_models.translation.translator import Hypothesis, TranslationOptions
 
-_OF_SOURCE = re.compile(r"(sources|prefixes)\[([0-9]+)\]")
+_OF_SOURCE = re.compile(r"(sources|prefixes)\[([0-9]+)\](?:\.(.+))?")
 _FIELDS = {"sources": "text", "prefixes": "target_prefix"}  # the model's names, and the API's
 _FLOAT_BYTES = 4
 
@@ -35,6 +35,8 @@ class TranslationSettings:
     """What holds for all sources of a call: what answers, and how."""
 
     version: ModelVersion
+    partners: tuple[ModelVersion, ...] = ()
+    model: TranslationModel
     asked: pb.TranslationOptions
     options: "TranslationOptions"
     limits: Limits
@@ -44,25 +46,26 @@ class TranslationJob:
     """Translates sources; each bad one gets its own error."""
 
     def __init__(
-        self, settings: TranslationSettings, sources: Sequence[pb.TranslationSource], root: str
+        self,
+        settings: TranslationSettings,
+        sources: Sequence[pb.TranslationSource],
+        roots: Sequence[str],
     ) -> None:
-        """Args: root: where a source stands in the request; ``{}`` in it is the source's index."""
-        self._model: TranslationModel = settings.version.model
+        """Args: roots: where each source stands in its request."""
+        self._model = settings.model
         self._asked = settings.asked
         self._options = settings.options
         self._limits = settings.limits
         self._sources = sources
-        self._root = root
+        self._roots = roots
         self._errors: dict[int, InvalidInputError] = {}  # by index of the source
         self._tokens: dict[int, tuple[str, ...]] = {}  # of the sources that are translated
 
-    def run(self, flag: CancelFlag) -> "list[TranslatedSource]":
-        """What became of each source, in order."""
+    def run(self, cancelled: Callable[[int], bool]) -> "list[TranslatedSource]":
+        """What became of each source, in order; an empty result where it was ``cancelled``."""
         for index, source in enumerate(self._sources):
-            flag.check()
             self._check(index, source)
-        answers = self._translate(flag)
-        flag.check()
+        answers = self._translate(cancelled)
         return [self._translated(index, answers) for index in range(len(self._sources))]
 
     def _translated(
@@ -70,9 +73,11 @@ class TranslationJob:
     ) -> "TranslatedSource":
         result = pb.TranslationResult()
         if index in self._errors:
-            error = item_status(self._errors[index], self._root.format(index))
+            error = item_status(self._errors[index], self._roots[index])
             result.error.CopyFrom(error)
             return TranslatedSource(result=result, target_token_count=0)
+        if not answers[index]:
+            return TranslatedSource(result=result, target_token_count=0)  # cancelled
         self._fill(result.translation, self._tokens[index], answers[index])
         return TranslatedSource(result=result, target_token_count=len(answers[index][0].tokens))
 
@@ -86,15 +91,21 @@ class TranslationJob:
         elif len(source.target_prefix) > most:
             self._refuse(index, long.format(len(source.target_prefix), most), "target_prefix")
         else:
-            tokens = self._model.source_tokens(source.text)
+            # Which sentence required phrases belong to cannot be told, so such a text stays whole.
+            split = self._options.split_sentences and not source.required_phrases
+            tokens = self._model.source_tokens(source.text, split_sentences=split)
             if len(tokens) <= 1:
                 self._refuse(index, "holds no characters that can be read; give some text")
-            elif self._alignment_bytes(len(tokens)) > self._limits.alignment_bytes:
-                self._refuse(index, self._too_long_to_align(len(tokens)))
+            elif len(tokens) > self._limits.source_tokens:
+                most = self._limits.source_tokens
+                text = f"has {len(tokens):,} tokens; a text may have {most:,}: divide it"
+                self._refuse(index, text)
+            elif self._alignment_bytes(tokens) > self._limits.alignment_bytes:
+                self._refuse(index, self._too_long_to_align(tokens))
             else:
                 self._tokens[index] = tokens
 
-    def _translate(self, flag: CancelFlag) -> "dict[int, tuple[Hypothesis, ...]]":
+    def _translate(self, cancelled: Callable[[int], bool]) -> "dict[int, tuple[Hypothesis, ...]]":
         """The hypotheses for each good source; those that the model itself refuses are left out."""
         while self._tokens:
             indices = list(self._tokens)
@@ -104,7 +115,9 @@ class TranslationJob:
                     [source.text for source in sources],
                     self._options,
                     prefixes=[source.target_prefix for source in sources],
-                    cancelled=lambda _: flag.is_cancelled(),
+                    required_phrases=[tuple(source.required_phrases) for source in sources],
+                    banned_phrases=[tuple(source.banned_phrases) for source in sources],
+                    cancelled=_by_position(cancelled, indices),
                 )
             except InvalidInputError as error:
                 self._refuse_named(error, indices)
@@ -119,23 +132,28 @@ class TranslationJob:
             if named is None:
                 raise with_root(error, "options") from error
             index = indices[int(named[2])]
-            self._refuse(index, violation.description, _FIELDS[named[1]])
+            self._refuse(index, violation.description, named[3] or _FIELDS[named[1]])
             self._tokens.pop(index, None)
 
     def _refuse(self, index: int, description: str, field: str = "text") -> None:
         self._errors[index] = InvalidInputError.single(field, description)
 
-    def _alignment_bytes(self, source_length: int) -> int:
-        """The most that the search keeps for the alignments of one text."""
-        if not self._options.return_alignments:
+    def _alignment_bytes(self, tokens: Sequence[str]) -> int:
+        """The most that is kept for the alignments of one text with these source tokens."""
+        options = self._options
+        if not options.return_alignments:
             return 0
-        _, target_length = self._options.length_limits(source_length)
-        return source_length * (target_length + 1) * self._options.beam_width * _FLOAT_BYTES
+        # Sentences are searched one by one; what is kept of all is the whole of the n best.
+        width = options.n_best if options.split_sentences else options.width
+        ends = [-1, *(place for place, token in enumerate(tokens) if token == tokens[-1])]
+        lengths = [last - first for first, last in pairwise(ends)]
+        written = sum(options.length_limits(length)[1] + 1 for length in lengths)
+        return len(tokens) * written * width * _FLOAT_BYTES
 
-    def _too_long_to_align(self, source_length: int) -> str:
+    def _too_long_to_align(self, tokens: Sequence[str]) -> str:
         return (
-            f"has {source_length:,} tokens, whose alignments may take "
-            f"{self._alignment_bytes(source_length):,} bytes; this server keeps at most "
+            f"has {len(tokens):,} tokens, whose alignments may take "
+            f"{self._alignment_bytes(tokens):,} bytes; this server keeps at most "
             f"{self._limits.alignment_bytes:,}: divide the text, lower beam_width or max_length, "
             "or leave return_alignments unset"
         )
@@ -147,6 +165,8 @@ class TranslationJob:
         hypotheses: "Sequence[Hypothesis]",
     ) -> None:
         message.source_token_count = len(source_tokens)
+        if self._options.sampling is not None:
+            message.seed = self._options.seed
         for found in hypotheses:
             fill_hypothesis(
                 message.hypotheses.add(),
@@ -155,3 +175,8 @@ class TranslationJob:
                 with_tokens=self._asked.return_tokens,
                 with_alignment=self._asked.return_alignments,
             )
+
+
+def _by_position(cancelled: Callable[[int], bool], indices: Sequence[int]) -> Callable[[int], bool]:
+    """``cancelled``, asked by the position among ``indices``."""
+    return lambda position: cancelled(indices[position])

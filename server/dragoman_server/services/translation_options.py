@@ -6,15 +6,19 @@ from dragoman.v1 import decoding_pb2
 from dragoman.v1 import translation_service_pb2 as pb
 from dragoman_models.errors import FieldViolation, InvalidInputError
 from dragoman_server.error_status import with_root
+from dragoman_server.services.translation_sampling import check_sampling, sampling_options
 
 if TYPE_CHECKING:
     # Torch is heavy, and a server that only embeds words never needs it.
+    from dragoman_models.search.diverse_beams import DiverseBeams
     from dragoman_models.search.length_normalization import LengthNormalization
     from dragoman_models.translation.translator import TranslationOptions
 
+_DEFAULT_STRENGTH = 0.5
 _Number = Literal[
     "beam_width", "n_best", "length_penalty", "max_length", "min_length", "max_length_ratio",
     "min_length_ratio", "coverage_penalty", "no_repeat_ngram_size",
+    "repetition_penalty",
 ]  # fmt: skip
 _NUMBERS: tuple[_Number, ...] = get_args(_Number)
 
@@ -30,17 +34,32 @@ def translation_options(options: pb.TranslationOptions) -> "TranslationOptions":
         decoding_pb2.EARLY_STOPPING_WHEN_BEAM_IS_FINISHED: EarlyStopping.BEAM_FINISHED,
         decoding_pb2.EARLY_STOPPING_NEVER: EarlyStopping.NEVER,
     }
+    check_sampling(options)
     given = {name: getattr(options, name) for name in _NUMBERS if options.HasField(name)}
     made = TranslationOptions(
         **given,
         length_normalization=length_normalization(options.length_normalization),
         early_stopping=stopping[options.early_stopping],
+        banned_phrases=tuple(options.banned_phrases),
+        diverse_beams=_diverse_beams(options),
         return_alignments=options.return_alignments,
+        split_sentences=options.sentence_splitting == pb.SENTENCE_SPLITTING_AT_SENTENCE_ENDS,
+        **sampling_options(options),
     )
     violations = made.violations()
     if violations:
         raise with_root(InvalidInputError(violations), "options")
     return made
+
+
+def _diverse_beams(options: pb.TranslationOptions) -> "DiverseBeams | None":
+    from dragoman_models.search.diverse_beams import DiverseBeams
+
+    if not options.HasField("diverse_beams"):
+        return None
+    asked = options.diverse_beams
+    strength = asked.strength if asked.HasField("strength") else _DEFAULT_STRENGTH
+    return DiverseBeams(groups=asked.groups, strength=strength)
 
 
 def length_normalization(

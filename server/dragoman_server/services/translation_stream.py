@@ -1,33 +1,44 @@
-"""TranslateStream: items are read ahead while others are translated, so many as fit one batch.
+"""TranslateStream: each item waits for a batch like those of other calls, and is answered when it
+is ready.
 
-What has arrived when a batch ends makes the next one, so a stream keeps the model busy whether its
-items come one by one or a million at once. Reading stops while a batch's worth is waiting: a stream
-holds two batches at most, and a caller who reads slowly is read from slowly.
+At most a window of items is read and not yet answered, and none is read while the server's queue is
+full. So a stream of a million items takes constant memory, and a caller who reads slowly is read
+from slowly.
 """
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
 
 from dragoman.v1 import translation_service_pb2 as pb
 from dragoman_models.errors import FieldViolation, InvalidInputError
 from dragoman_server import call_deadline
+from dragoman_server.batching.batcher import BatchedCall, Batcher
 from dragoman_server.error_status import item_status, with_root
 from dragoman_server.services.model_selection import answered_by
-from dragoman_server.services.translation_job import TranslationJob, TranslationSettings
-from dragoman_server.work_queue import WorkQueue
+from dragoman_server.services.translation_batches import translation_lane, translation_works
+from dragoman_server.services.translation_job import TranslatedSource, TranslationSettings
 
-_BATCH_ITEMS = 64
+_WINDOW = 128  # two batches: one is worked on while the next gathers
 _LONGEST_ID = 128
 
 Requests = AsyncIterator[pb.TranslateStreamRequest]
-Arrived = asyncio.Queue[pb.TranslateStreamItem | None]  # None: no more come
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Answered:
+    """An item whose outcome is there."""
+
+    item_id: str
+    outcome: "asyncio.Future[TranslatedSource]"
 
 
 async def translate_stream(
     requests: Requests,
     settings_of: Callable[[pb.TranslateStreamConfig], TranslationSettings],
-    queue: WorkQueue,
+    batcher: Batcher,
 ) -> AsyncGenerator[pb.TranslateStreamResponse, None]:
     """A result for each item as it is ready, and a summary at the end.
 
@@ -35,20 +46,20 @@ async def translate_stream(
     what ``settings_of`` raises; what came before it was answered.
     """
     settings = await _opened(requests, settings_of)
-    arrived: Arrived = asyncio.Queue(_BATCH_ITEMS)
-    reading = asyncio.create_task(_read(requests, arrived))
-    summary = pb.TranslateStreamSummary(model=answered_by(settings.version))
-    try:
-        while batch := await _next_batch(arrived):
-            for response in await _answered(batch, settings, queue, summary):
-                yield response
-            call_deadline.renew()
-        await reading  # raises what was wrong with a message
-        yield pb.TranslateStreamResponse(summary=summary)
-    finally:
-        reading.cancel()
-        with suppress(asyncio.CancelledError, Exception):  # raised above, if it was wanted
-            await reading
+    summary = pb.TranslateStreamSummary(
+        model=answered_by(settings.version),
+        ensemble_models=[answered_by(partner) for partner in settings.partners],
+    )
+    async with batcher.call(translation_lane(settings)) as call:
+        items = _Items(requests, settings, call)
+        try:
+            while (answered := await items.next_answered()) is not None:
+                yield _response(answered.item_id, answered.outcome.result(), summary)
+                items.answered()
+                call_deadline.renew()
+            yield pb.TranslateStreamResponse(summary=summary)
+        finally:
+            await items.stop()
 
 
 async def _opened(
@@ -63,60 +74,80 @@ async def _opened(
         raise with_root(error, "config") from error
 
 
-async def _read(requests: Requests, arrived: Arrived) -> None:
-    """Puts items into ``arrived``, waiting while it is full, and None behind the last."""
-    try:
-        await _read_items(requests, arrived)
-    except Exception:
-        await arrived.put(None)
-        raise
-    await arrived.put(None)
+class _Items:
+    """Reads items and lets them wait for a batch."""
+
+    def __init__(
+        self, requests: Requests, settings: TranslationSettings, call: BatchedCall
+    ) -> None:
+        self._requests = requests
+        self._settings = settings
+        self._call = call
+        self._window = asyncio.Semaphore(_WINDOW)
+        self._unanswered = 0
+        self._ready: asyncio.Queue[_Answered | None] = asyncio.Queue()  # None: look again
+        self._reading = asyncio.create_task(self._read())
+        self._reading.add_done_callback(lambda _: self._ready.put_nowait(None))
+
+    async def next_answered(self) -> _Answered | None:
+        """The next item that is ready; None behind the last. Raises what was wrong with a message,
+        once all before it are answered."""
+        while self._unanswered or not self._reading.done():
+            found = await self._ready.get()
+            if found is not None:
+                self._unanswered -= 1
+                return found
+        self._reading.result()
+        return None
+
+    def answered(self) -> None:
+        """The answer of an item has been sent: another may be read."""
+        self._window.release()
+
+    async def stop(self) -> None:
+        """Read no more."""
+        self._reading.cancel()
+        with suppress(asyncio.CancelledError, Exception):  # raised already, if it was wanted
+            await self._reading
+
+    async def _read(self) -> None:
+        number = 1
+        async for request in self._requests:
+            number += 1
+            if not request.HasField("item"):
+                text = f"message {number:,} of the stream holds none; send items after the config"
+                raise InvalidInputError.single("item", text)
+            await self._window.acquire()
+            await self._submit(request.item, admitted=number > 2)
+
+    async def _submit(self, item: pb.TranslateStreamItem, *, admitted: bool) -> None:
+        """A stream is let in or refused by its first item; those that follow wait their turn."""
+        works = translation_works(self._settings, [item.source], "item.source")
+        if admitted:
+            await self._call.room(works)
+        (outcome,) = self._call.submit(works, admitted=admitted)
+        self._unanswered += 1
+        item_id = item.id
+
+        def ready(outcome: "asyncio.Future[Any]") -> None:
+            self._ready.put_nowait(_Answered(item_id=item_id, outcome=outcome))
+
+        outcome.add_done_callback(ready)
 
 
-async def _read_items(requests: Requests, arrived: Arrived) -> None:
-    number = 1
-    async for request in requests:
-        number += 1
-        if not request.HasField("item"):
-            text = f"message {number:,} of the stream holds none; send items after the config"
-            raise InvalidInputError.single("item", text)
-        await arrived.put(request.item)
-
-
-async def _next_batch(arrived: Arrived) -> list[pb.TranslateStreamItem]:
-    """What has arrived, at least one item and at most a batch; empty where no more come."""
-    batch: list[pb.TranslateStreamItem] = []
-    while len(batch) < _BATCH_ITEMS and not (batch and arrived.empty()):
-        item = await arrived.get()
-        if item is None:
-            arrived.put_nowait(None)  # for the next call
-            break
-        batch.append(item)
-    return batch
-
-
-async def _answered(
-    batch: list[pb.TranslateStreamItem],
-    settings: TranslationSettings,
-    queue: WorkQueue,
-    summary: pb.TranslateStreamSummary,
-) -> list[pb.TranslateStreamResponse]:
-    """The results of one batch, which ``summary`` counts."""
-    job = TranslationJob(settings, [item.source for item in batch], root="item.source")
-    # A stream was let in as a whole: its batches wait their turn.
-    translated = await queue.run(job.run, admitted=summary.item_count > 0)
-    responses = []
-    for item, one in zip(batch, translated, strict=True):
-        result = pb.TranslateStreamItemResult(id=item.id, result=one.result)
-        if len(item.id) > _LONGEST_ID:
-            result = _with_id_refused(item.id)
-        summary.item_count += 1
-        summary.error_count += result.result.HasField("error")
-        if result.result.HasField("translation"):
-            summary.source_token_count += result.result.translation.source_token_count
-            summary.target_token_count += one.target_token_count
-        responses.append(pb.TranslateStreamResponse(item_result=result))
-    return responses
+def _response(
+    item_id: str, translated: TranslatedSource, summary: pb.TranslateStreamSummary
+) -> pb.TranslateStreamResponse:
+    """The result of one item, which ``summary`` counts."""
+    result = pb.TranslateStreamItemResult(id=item_id, result=translated.result)
+    if len(item_id) > _LONGEST_ID:
+        result = _with_id_refused(item_id)
+    summary.item_count += 1
+    summary.error_count += result.result.HasField("error")
+    if result.result.HasField("translation"):
+        summary.source_token_count += result.result.translation.source_token_count
+        summary.target_token_count += translated.target_token_count
+    return pb.TranslateStreamResponse(item_result=result)
 
 
 def _with_id_refused(item_id: str) -> pb.TranslateStreamItemResult:

@@ -1,7 +1,7 @@
-"""The answers of EmbeddingService, made in a thread of the work queue.
+"""The answers of EmbeddingService, each item's value or its own status.
 
-Each function takes one request, looks at the flag of a gone caller every few hundredths of a
-second, and gives every item its value or its own status.
+The functions that take a flag answer one request, and look at the flag of a gone caller every few
+hundredths of a second. Those that give results take items of several requests at once.
 """
 
 from collections.abc import Iterator, Sequence
@@ -54,13 +54,13 @@ def embed(
     """The vectors of the words; `root` is the request's path where it is part of another."""
     model: WordVectorModel = version.model
     response = pb.EmbedResponse(model=answered_by(version), dimensions=model.dimensions)
-    errors = _ItemErrors(model, f"{root}words", flag)
+    errors = ItemErrors(model, f"{root}words", flag)
     lookup = LOOKUPS[request.lookup]
     for words in _chunks(request.words, _WORDS_AT_ONCE, flag):
         for found in model.embed(words, normalize=request.normalize, lookup=lookup):
             result = response.results.add()
             if isinstance(found, DragomanError):
-                errors.fill(result, _at_item(found), len(response.results) - 1)
+                errors.at(len(response.results) - 1).fill(result, _at_item(found))
             else:
                 _resolve_into(result.word_vector.word, found.word)
                 result.word_vector.vector.CopyFrom(vector_message(found.vector))
@@ -73,14 +73,14 @@ def similarity(
     """The cosines of the pairs."""
     model: WordVectorModel = version.model
     response = pb.SimilarityResponse(model=answered_by(version))
-    errors = _ItemErrors(model, "pairs", flag)
+    errors = ItemErrors(model, "pairs", flag)
     lookup = LOOKUPS[request.lookup]
     for pairs in _chunks(request.pairs, _WORDS_AT_ONCE, flag):
         words = [(pair.first, pair.second) for pair in pairs]
         for found in model.similarity(words, lookup=lookup):
             result = response.results.add()
             if isinstance(found, DragomanError):
-                errors.fill(result, found, len(response.results) - 1)
+                errors.at(len(response.results) - 1).fill(result, found)
             else:
                 result.similarity.cosine = found.cosine
                 _resolve_into(result.similarity.first, found.first)
@@ -92,62 +92,101 @@ def nearest_words(
     version: ModelVersion, request: pb.NearestRequest, flag: CancelFlag, root: str = ""
 ) -> pb.NearestResponse:
     """The neighbours of the queries; `root` is the request's path where it is part of another."""
-    model: WordVectorModel = version.model
     response = pb.NearestResponse(model=answered_by(version))
-    errors = _ItemErrors(model, f"{root}queries", flag)
-    options = search_options(request.options, model)
+    errors = ItemErrors(version.model, f"{root}queries", flag)
     for queries in _chunks(request.queries, _SEARCHES_AT_ONCE, flag):
-        for found in nearest(model, queries, options):
-            result = response.results.add()
-            if isinstance(found, DragomanError):
-                errors.fill(result, found, len(response.results) - 1)
-            else:
-                _fill(result.neighbors, found)
+        first = len(response.results)
+        own = [errors.at(first + index) for index in range(len(queries))]
+        response.results.extend(nearest_results(version, queries, request, own))
     return response
 
 
-def analogies(
-    version: ModelVersion, request: pb.AnalogyRequest, flag: CancelFlag
-) -> pb.AnalogyResponse:
-    """The words that complete the questions."""
+def nearest_results(
+    version: ModelVersion,
+    queries: Sequence[pb.NearestQuery],
+    request: pb.NearestRequest,
+    errors: "Sequence[ItemErrors]",
+) -> list[pb.NearestResult]:
+    """The neighbours of each query, with the options of `request`."""
     model: WordVectorModel = version.model
-    response = pb.AnalogyResponse(model=answered_by(version))
-    errors = _ItemErrors(model, "questions", flag)
+    found = nearest(model, queries, search_options(request.options, model))
+    results = [pb.NearestResult() for _ in found]
+    for result, one, own in zip(results, found, errors, strict=True):
+        if isinstance(one, DragomanError):
+            own.fill(result, one)
+        else:
+            _fill(result.neighbors, one)
+    return results
+
+
+def analogy_results(
+    version: ModelVersion,
+    asked: Sequence[pb.AnalogyQuestion],
+    request: pb.AnalogyRequest,
+    errors: "Sequence[ItemErrors]",
+) -> list[pb.AnalogyResult]:
+    """The words that complete each question, with the options of `request`."""
+    model: WordVectorModel = version.model
     options = search_options(request.options, model)
-    method = ANALOGY_METHODS[request.method]
-    for asked in _chunks(request.questions, _SEARCHES_AT_ONCE, flag):
-        questions = [wv.AnalogyQuestion(a=one.a, b=one.b, c=one.c) for one in asked]
-        for found in with_option_paths(model.analogy, questions, options, method):
-            result = response.results.add()
-            if isinstance(found, DragomanError):
-                errors.fill(result, found, len(response.results) - 1)
-            else:
-                _fill(result.answers, found)
-    return response
+    questions = [wv.AnalogyQuestion(a=one.a, b=one.b, c=one.c) for one in asked]
+    found = with_option_paths(model.analogy, questions, options, ANALOGY_METHODS[request.method])
+    results = [pb.AnalogyResult() for _ in found]
+    for result, one, own in zip(results, found, errors, strict=True):
+        if isinstance(one, DragomanError):
+            own.fill(result, one)
+        else:
+            _fill(result.answers, one)
+    return results
 
 
-class _ItemErrors:
+class NotAtOnceError(Exception):
+    """The answer takes longer than the event loop may be held up."""
+
+
+# The flag of work on the event loop, where nothing slow may be begun.
+AT_ONCE = CancelFlag()
+
+
+class ItemErrors:
     """Writes the errors of the items of one request, the first unknown words with suggestions."""
 
-    def __init__(self, model: WordVectorModel, field: str, flag: CancelFlag) -> None:
+    def __init__(
+        self,
+        model: WordVectorModel,
+        field: str,
+        flag: CancelFlag | None = None,
+        *,
+        suggested: list[str] | None = None,
+        position: int = 0,
+    ) -> None:
+        """`suggested` are the words of the request that have been looked for, for all its items."""
         self._model = model
         self._field = field
         self._flag = flag
-        self._suggested = 0
+        self._suggested: list[str] = [] if suggested is None else suggested
+        self._position = position
+
+    def at(self, position: int) -> "ItemErrors":
+        """Those of the item at `position`."""
+        return ItemErrors(
+            self._model, self._field, self._flag, suggested=self._suggested, position=position
+        )
 
     def fill(
         self,
         result: pb.EmbedResult | pb.SimilarityResult | pb.NearestResult | pb.AnalogyResult,
         error: DragomanError,
-        position: int,
     ) -> None:
-        """Make `error` the outcome of the item at `position`."""
-        if isinstance(error, UnknownWordError) and self._suggested < _MOST_SUGGESTED:
-            self._flag.check()
-            self._suggested += 1
+        """Make `error` the outcome of the item."""
+        if isinstance(error, UnknownWordError) and len(self._suggested) < _MOST_SUGGESTED:
+            if self._flag is AT_ONCE:
+                raise NotAtOnceError
+            if self._flag is not None:
+                self._flag.check()
             word = error.resource_name
+            self._suggested.append(word)
             error = UnknownWordError(word, suggestions=self._model.suggestions(word))
-        result.error.CopyFrom(item_status(error, f"{self._field}[{position}]"))
+        result.error.CopyFrom(item_status(error, f"{self._field}[{self._position}]"))
 
 
 def _fill(message: pb.Neighbors, found: wv.Neighbors) -> None:

@@ -21,6 +21,7 @@ from dragoman_server.services import word_answers
 from dragoman_server.services.counts import count_violations
 from dragoman_server.services.model_selection import selected
 from dragoman_server.services.search_requests import search_violations
+from dragoman_server.services.word_search import SEARCH_COST
 from dragoman_server.work_queue import CancelFlag, WorkQueue
 
 _BATCH = "batch"
@@ -33,6 +34,7 @@ class _Kind:
     items: str  # the list that every request of the stream holds; all else belongs to the first
     violations: Callable[[Any], list[FieldViolation]]
     answer: Callable[[ModelVersion, Any, CancelFlag], Any]
+    cost: Callable[[Any], int]  # of a batch, in tokens
 
 
 def embed_stream(
@@ -53,6 +55,7 @@ def embed_stream(
         items="words",
         violations=lambda batch: count_violations("words", len(batch.words), limits.words),
         answer=answer,
+        cost=lambda batch: 1 + len(batch.words) // 20,
     )
     return _answered(requests, kind, repository, queue)
 
@@ -77,6 +80,7 @@ def nearest_stream(
             "queries", len(batch.queries), batch.options, limits
         ),
         answer=answer,
+        cost=lambda batch: 1 + SEARCH_COST * len(batch.queries),
     )
     return _answered(requests, kind, repository, queue)
 
@@ -94,7 +98,9 @@ async def _answered(
             if request is None:
                 return
             # What was let in once waits its turn: a stream is not refused in its middle.
-            answer = await queue.run(stream.work(request.batch), admitted=number > 1)
+            answer = await queue.run(
+                stream.work(request.batch), admitted=number > 1, cost=kind.cost(request.batch)
+            )
         except InvalidInputError as error:
             raise _in_request(error, number) from error
         yield answer

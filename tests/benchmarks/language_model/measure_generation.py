@@ -15,10 +15,11 @@ import time
 import torch
 
 from dragoman_models.language_model.config import NetworkConfig
-from dragoman_models.language_model.generation_options import GenerationOptions, SamplingOptions
+from dragoman_models.language_model.generation_options import GenerationOptions
 from dragoman_models.language_model.language_model import LanguageModel
 from dragoman_models.language_model.network import LanguageModelNetwork
 from dragoman_models.language_model.text_vocabulary import CharacterVocabulary
+from dragoman_models.search.sampling_options import SamplingOptions
 from dragoman_models.vocabulary import Vocabulary
 
 V = 6000

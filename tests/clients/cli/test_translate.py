@@ -42,6 +42,17 @@ def test_options_reach_the_server(server: FakeServer, dragoman: Command) -> None
     assert not request.options.HasField("beam_width")
 
 
+def test_phrases_and_groups_reach_the_server(server: FakeServer, dragoman: Command) -> None:
+    dragoman("translate", "a", "b", "--require", "x y", "--require", "z", "--ban", "q",
+             "--repetition-penalty", "1.5", "-b", "6", "--diverse-groups", "3",
+             "--diversity-strength", "0.25")  # fmt: skip
+    (request,) = server.requests
+    assert [list(source.required_phrases) for source in request.sources] == [["x y", "z"]] * 2
+    options = request.options
+    assert (list(options.banned_phrases), options.repetition_penalty) == (["q"], 1.5)
+    assert (options.diverse_beams.groups, options.diverse_beams.strength) == (3, 0.25)
+
+
 def test_several_translations_stand_with_number_and_score(
     server: FakeServer, dragoman: Command
 ) -> None:

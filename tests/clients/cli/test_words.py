@@ -14,7 +14,12 @@ from google.rpc import status_pb2
 
 from dragoman.v1 import embedding_service_pb2, model_pb2
 from dragoman.v1.embedding_service_pb2 import AnalogyResponse, NearestResponse, SimilarityResponse
-from dragoman.v1.model_service_pb2 import GetModelResponse, ListModelsResponse
+from dragoman.v1.model_service_pb2 import (
+    GetModelResponse,
+    ListModelsResponse,
+    LoadModelResponse,
+    UnloadModelResponse,
+)
 
 if TYPE_CHECKING:
     from tests.clients.conftest import FakeServer
@@ -156,6 +161,11 @@ def test_models_are_listed_one_a_line(words: FakeServer, dragoman: Command) -> N
         model_pb2.ModelInfo(
             name="fr-en", version=2, family="translation", state=model_pb2.MODEL_STATE_READY,
             source_languages=["fr"], target_languages=["en"], size_bytes=13_960_000, current=True,
+            aliases=["default-fr-en", "french"],
+        ),
+        model_pb2.ModelInfo(
+            name="fr-en", version=1, family="translation", state=model_pb2.MODEL_STATE_READY,
+            failure_reason="CARD.md is empty",
         ),
         model_pb2.ModelInfo(
             name="broken", version=1, state=model_pb2.MODEL_STATE_FAILED,
@@ -165,8 +175,9 @@ def test_models_are_listed_one_a_line(words: FakeServer, dragoman: Command) -> N
     words.always("ListModels", ListModelsResponse(models=models))
     done = dragoman("models")
     assert done.out.splitlines() == [
-        "fr-en\t2\ttranslation\tready\tfr-en\t14.0\tyes",
-        "broken\t1\t\tfailed: SHA256SUMS: weights differ\t\t0.0\tno",
+        "fr-en\t2\ttranslation\tready\tfr-en\t14.0\tyes\tdefault-fr-en,french",
+        "fr-en\t1\ttranslation\tready: but its folder was refused: CARD.md is empty\t\t0.0\tno\t",
+        "broken\t1\t\tfailed: SHA256SUMS: weights differ\t\t0.0\tno\t",
     ]
     first = json.loads(dragoman("models", "--json").out.splitlines()[0])
     assert (first["name"], first["state"], first["source_languages"]) == ("fr-en", "ready", ["fr"])
@@ -178,6 +189,26 @@ def test_the_card_of_a_model_is_printed(words: FakeServer, dragoman: Command) ->
     assert dragoman("models", "fr-en/2").out == "# fr-en\n\nTatoeba.\n"
     assert json.loads(dragoman("models", "fr-en", "--json").out)["card"].startswith("# fr-en")
     assert [request.model.version for request in words.requests] == [2, 0]
+
+
+def test_models_are_loaded_and_unloaded(words: FakeServer, dragoman: Command) -> None:
+    info = model_pb2.ModelInfo(
+        name="fr-en", version=2, state=model_pb2.MODEL_STATE_READY, current=True, pinned=True
+    )
+    words.always("LoadModel", LoadModelResponse(model=info))
+    words.always("UnloadModel", UnloadModelResponse(models=[info, info]))
+    words.always("GetModel", GetModelResponse(model=info, card="card"))
+    assert dragoman("models", "load", "fr-en/2", "--pin").out.split("\t")[6] == "pinned"
+    assert dragoman("models", "load", "fr-en").code == 0
+    assert len(dragoman("models", "unload", "fr-en", "--json").out.splitlines()) == 2
+    assert dragoman("models", "show", "load").out == "card\n"  # a model of this name
+    assert [(r.model.name, r.model.version) for r in words.requests] == [
+        ("fr-en", 2), ("fr-en", 0), ("fr-en", 0), ("load", 0)
+    ]  # fmt: skip
+    assert [request.pin for request in words.requests[:2]] == [True, False]
+    assert dragoman("models", "load").code == 2
+    assert dragoman("models", "load", "fr-en/x").code == 2
+    assert "unload" in dragoman("models", "--help").out
 
 
 def test_help_and_version(dragoman: Command) -> None:

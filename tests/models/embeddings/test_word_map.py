@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from dragoman_models.embeddings.drawing_fonts import fonts_for, missing_letters
+from dragoman_models.drawing_fonts import fonts_for, missing_letters
 from dragoman_models.embeddings.word_drawing import draw_heat_map, draw_map
 from dragoman_models.embeddings.word_map import (
     MapOptions,

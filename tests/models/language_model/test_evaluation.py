@@ -1,5 +1,6 @@
 """Perplexity over carried state, the cache and dynamic evaluation, against plain definitions."""
 
+import itertools
 import math
 from collections.abc import Sequence
 
@@ -15,7 +16,11 @@ from dragoman_models.language_model.dynamic_evaluation import (
 )
 from dragoman_models.language_model.evaluation import evaluate, mean_loss, text_log_probs
 from dragoman_models.language_model.network import LanguageModelNetwork
-from dragoman_models.language_model.neural_cache import CacheOptions, evaluate_with_cache
+from dragoman_models.language_model.neural_cache import (
+    CacheOptions,
+    evaluate_with_cache,
+    tune_cache,
+)
 from dragoman_models.language_model.text_vocabulary import count_vocabulary
 
 
@@ -83,6 +88,19 @@ def test_cache_equals_its_definition(network: LanguageModelNetwork, text: Encode
             p = 0.7 * p + 0.3 * hit / sum(weights.values())
         total -= math.log(p)
     assert evaluate_with_cache(network, text, options).nats == pytest.approx(total, rel=1e-5)
+
+
+def test_tuning_chooses_the_cache_with_the_best_figures(
+    network: LanguageModelNetwork, text: EncodedText
+) -> None:
+    windows, flatnesses, shares = (5, 40), (0.1, 0.4), (0.05, 0.3, 0.9)
+    candidates = [
+        CacheOptions(window=window, flatness=flatness, share=share)
+        for window, flatness, share in itertools.product(windows, flatnesses, shares)
+    ]
+    best = min(candidates, key=lambda one: evaluate_with_cache(network, text, one).nats)
+    found = tune_cache(network, text, windows=windows, flatnesses=flatnesses, shares=shares)
+    assert found == best
 
 
 def test_dynamic_evaluation_that_does_not_learn_is_plain_evaluation(

@@ -16,16 +16,13 @@ from dragoman_models.language_model.generation_engine import (
     GenerationEngine,
     GenerationEvent,
 )
-from dragoman_models.language_model.generation_options import (
-    FinishReason,
-    GenerationOptions,
-    SamplingOptions,
-)
+from dragoman_models.language_model.generation_options import FinishReason, GenerationOptions
 from dragoman_models.language_model.language_model import LanguageModel
 from dragoman_models.language_model.scoring import TextToScore
 from dragoman_models.language_model.text_stream import TextStream
 from dragoman_models.language_model.text_vocabulary import locate_text
 from dragoman_models.search.length_normalization import LengthNormalization
+from dragoman_models.search.sampling_options import SamplingOptions
 
 PROMPTS = ["", "the old man", "the dog ", "日本 👩‍👩‍👧", "the cat slept on it " * 30, "a\nb"]
 

@@ -8,13 +8,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dragoman_models.translation.config import NetworkConfig
+from dragoman_models.translation.dropout import DropoutRates
 from dragoman_models.translation.encoder import Encoder
 
 
 def make_encoder(cell: Literal["gru", "lstm"], layers: int) -> Encoder:
     torch.manual_seed(3)
     config = NetworkConfig(cell=cell, embedding_size=5, encoder_size=4, encoder_layers=layers)
-    return Encoder(config, dropout=0.0).requires_grad_(False)
+    return Encoder(config, dropout=DropoutRates()).requires_grad_(False)
 
 
 @pytest.mark.parametrize("cell", ["gru", "lstm"])

@@ -1,7 +1,6 @@
 """Lost names and numbers come back through stand-ins, and nothing else is touched."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -16,6 +15,7 @@ from dragoman_models.translation.entity_repair import (
     learn_stand_ins,
     stand_ins_of,
 )
+from dragoman_models.translation.source_task import SourceTask
 from dragoman_models.translation.translator import Hypothesis, TranslationOptions, Translator
 
 STAND_INS = StandIns(names=("Tom", "Mary"), places=("Tokyo", "Kyoto"))
@@ -103,18 +103,15 @@ class Forgetful(Translator):
 
     def _searched(
         self,
-        encoded: Sequence[list[int]],
-        begun: Sequence[list[int]],
+        tasks: Sequence[SourceTask],
         options: TranslationOptions,
         cancelled: Callable[[int], bool] | None,
     ) -> list[tuple[Hypothesis, ...]]:
-        self.searches += len(encoded)
-        real = super()._searched(encoded, begun, options, cancelled)
-        texts = [self.tokenizer.decode(ids).replace("Zeynep", "Zey") for ids in encoded]
-        return [
-            tuple(replace(one, text=text) for one in answer)
-            for answer, text in zip(real, texts, strict=True)
-        ]
+        self.searches += len(tasks)
+        real = super()._searched(tasks, options, cancelled)
+        sources = [self.tokenizer.decode(task.tokens) for task in tasks]
+        written = self.score_targets([(s, s.replace("Zeynep", "Zey")) for s in sources])
+        return [(one,) if answer else () for answer, one in zip(real, written, strict=True)]
 
 
 def test_a_lost_name_is_translated_again_and_scored_as_it_is_returned(
@@ -133,6 +130,8 @@ def test_a_lost_name_is_translated_again_and_scored_as_it_is_returned(
     assert repaired.attention is not None
     (prefixed,) = forgetful.translate(["Zeynep dort."], options, prefixes=["Zey"])
     assert forgetful.searches == 5  # whoever gives a prefix knows what is wanted
+    forgetful.translate(["Zeynep dort."], options, required_phrases=[["Tom"]])
+    assert forgetful.searches == 6  # and whoever requires a phrase
     assert prefixed
 
 
@@ -144,3 +143,13 @@ def test_cancelling_reaches_the_second_search(
         ["Zeynep dort."], TranslationOptions(beam_width=1, max_length=8), cancelled=lambda _: True
     )
     assert forgetful.searches == 1
+
+
+def test_a_banned_name_is_not_brought_back(
+    translator: Translator, tokenizer: SubwordTokenizer
+) -> None:
+    forgetful = Forgetful(tokenizer, translator)
+    options = TranslationOptions(beam_width=2, max_length=8)
+    for banned, expected in (("Zeynep", "Zey dort."), ("Zeyn", "Zeynep dort.")):
+        (answer,) = forgetful.translate(["Zeynep dort."], options, banned_phrases=[[banned]])
+        assert answer[0].text == expected

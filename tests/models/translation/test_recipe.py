@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from dragoman_models.errors import TrainingError
+from dragoman_models.translation.entity_survival import read_probes
 from dragoman_models.translation.recipe import read_recipe
 
 LEAST = """
@@ -65,3 +66,31 @@ def test_unreadable_files(tmp_path: Path) -> None:
     (tmp_path / "latin.toml").write_bytes("# café".encode("latin-1"))
     with pytest.raises(TrainingError, match="utf-8"):
         read_recipe(tmp_path / "latin.toml")
+
+
+RECIPES = Path(__file__).parents[3] / "docs" / "recipes"
+
+
+@pytest.mark.parametrize(
+    "path",
+    sorted([*RECIPES.glob("translation/*.toml"), *RECIPES.glob("multi30k/*.toml")]),
+    ids=lambda path: f"{path.parent.name}/{path.stem}",
+)
+def test_the_repository_s_recipes_are_valid(path: Path) -> None:
+    """Their probe sets are there, for the right language; what makes training text of anything
+    but the pairs holds the probes out."""
+    recipe = read_recipe(path)
+    if path.parent.name == "translation":
+        probes = RECIPES / "translation" / f"probe-{recipe.source_language}.tsv"
+        assert recipe.forbidden_names == probes
+        assert len(read_probes(probes)) == 200
+        if recipe.synthetic or recipe.split_sentences:
+            assert probes in recipe.held_out
+            assert any(held.name.startswith("test") for held in recipe.held_out)
+    else:
+        assert recipe.substitution_rate == 0  # nothing but the data set
+        assert recipe.keep_best
+        assert not recipe.synthetic
+    if recipe.continue_from is not None:  # the weights must fit
+        first = path.with_name(f"{recipe.continue_from.name}.toml")
+        assert read_recipe(first).network == recipe.network

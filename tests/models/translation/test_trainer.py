@@ -338,3 +338,69 @@ def test_what_a_run_cannot_begin_with_is_named(corpus: Path, whole: Path, tmp_pa
     other = tiny_recipe(corpus, continue_from=whole, network=sizes)
     with pytest.raises(TrainingError, match=r"continue_from: .* holds no weights of such"):
         TranslationTrainer(other, tmp_path / "b")
+
+
+# --- choices of a recipe ---
+
+
+def regularized_recipe(corpus: Path, **changes: Any) -> TranslationRecipe:
+    """Everything that is drawn at random, and everything that is normalized."""
+    network = NetworkConfig(
+        vocabulary_size=330, embedding_size=8, encoder_size=6, decoder_size=8, encoder_layers=2,
+        decoder="conditional_gru", layer_norm=True, tie_source_embedding=False,
+    )  # fmt: skip
+    settings: dict[str, Any] = {
+        **tiny_recipe(corpus).model_dump(exclude={"dropout"}),
+        "network": network, "subword_model": "bpe", "sampling_alpha": 0.1, "case_noise": 0.3,
+        "dropout_rates": {"embedding": 0.2, "state": 0.2, "encoded": 0.2, "output": 0.2},
+        "keep_best": True,
+    }  # fmt: skip
+    return TranslationRecipe(**{**settings, **changes})
+
+
+def test_with_every_choice_a_resumed_run_equals_an_uninterrupted_one(
+    tmp_path: Path, corpus: Path
+) -> None:
+    run(regularized_recipe(corpus), tmp_path / "whole")
+    first = TranslationTrainer(regularized_recipe(corpus), tmp_path / "run")
+    first._learn = after(8, first._learn)  # type: ignore[method-assign]
+    with pytest.raises(KeyboardInterrupt):
+        first.run(Progress(disable=True))
+    torch.manual_seed(999)
+    run(regularized_recipe(corpus), tmp_path / "run", resume=True)
+    for path in (tmp_path / "whole").glob("*.safetensors"):
+        assert (tmp_path / "run" / path.name).read_bytes() == path.read_bytes(), path.name
+
+
+def test_the_best_passes_are_kept_and_averaged(tmp_path: Path, corpus: Path) -> None:
+    """Of BLEUs 3, 9, 9, 1 the second and third, the later first."""
+    recipe = tiny_recipe(corpus, passes=4, keep_best=True, averaged_checkpoints=2)
+    trainer = TranslationTrainer(recipe, tmp_path)
+    scores = iter([3.0, 9.0, 9.0, 1.0, 5.0, 4.0])  # the last two are of average and best pass
+    trainer.dev_bleu = lambda beam_width=1: next(scores)  # type: ignore[method-assign]
+    trainer.run(Progress(disable=True))
+    passes = {path.name for path in tmp_path.glob("pass-*")}
+    # The last pass is written before it is known to be no better; the average comes without it.
+    assert {"pass-2.safetensors", "pass-3.safetensors"} <= passes
+    assert "pass-1.safetensors" not in passes
+    two, three, averaged = (
+        load_file(tmp_path / f"{name}.safetensors") for name in ("pass-2", "pass-3", "averaged")
+    )
+    for name, weight in averaged.items():
+        torch.testing.assert_close(weight, (two[name] + three[name]) / 2)
+
+
+@pytest.mark.parametrize("three_way", [True, False])
+def test_what_is_tied_is_one_matrix(corpus: Path, tmp_path: Path, three_way: bool) -> None:
+    """Press and Wolf 2017: logits are products with the target embedding; three-way, sources are
+    embedded by it too, and have no weights of their own."""
+    network = NetworkConfig(
+        vocabulary_size=320, embedding_size=8, encoder_size=6, decoder_size=8,
+        tie_source_embedding=three_way,
+    )  # fmt: skip
+    trained = run(tiny_recipe(corpus, network=network, passes=1), tmp_path).network
+    attentional = torch.randn(3, 8)
+    expected = attentional @ trained.target_embedding.weight.t() + trained.output_bias
+    torch.testing.assert_close(trained.logits(attentional), expected)
+    assert (trained.source_embedding is trained.target_embedding) == three_way
+    assert ("own_source_embedding.weight" in trained.state_dict()) != three_way

@@ -46,6 +46,8 @@ def suits(config: NetworkConfig) -> bool:
     """Whether there are compiled loops for such a network: their blocks are of 16 and 64 units."""
     return (
         config.cell == "gru"
+        and config.decoder == "input_feeding"
+        and not config.layer_norm
         and config.encoder_layers == 1
         and config.encoder_size % 16 == 0
         and config.decoder_size % 64 == 0
@@ -66,8 +68,9 @@ def chosen(wanted: Arithmetic, config: NetworkConfig, features: Mapping[str, boo
         return kinds[0] if kinds else Arithmetic.PLAIN
     if not suits(config):
         raise ValueError(
-            f"{wanted.value} arithmetic is for GRU networks of one encoder layer whose decoder "
-            'and embedding sizes are multiples of 64; choose "plain" or "auto"'
+            f"{wanted.value} arithmetic is for GRU networks of one encoder layer, with input "
+            "feeding and without layer_norm, whose decoder and embedding sizes are multiples of "
+            '64; choose "plain" or "auto"'
         )
     if wanted not in kinds and wanted is not Arithmetic.FLOAT32:
         missing = [feature for feature in _NEEDED[wanted] if not features.get(feature, False)]

@@ -35,6 +35,7 @@ from dragoman_models.translation.arithmetic.recurrence import (
 )
 from dragoman_models.translation.arithmetic.shortlisting import Shortlisted, Shortlisting
 from dragoman_models.translation.attention import AdditiveAttention
+from dragoman_models.translation.decoder import Decoder
 from dragoman_models.translation.network import TranslationNetwork
 from dragoman_models.translation.shortlist import Shortlist
 
@@ -82,6 +83,7 @@ class CompiledNetwork:
             hidden_weight=decoder.hidden_gates.weight, hidden_bias=decoder.hidden_gates.bias,
             precision=precision,
         )  # fmt: skip
+        assert isinstance(decoder, Decoder)  # noqa: S101 - `choice.suits` says so
         feeding = gates_by_unit(as_array(decoder.feed_gates.weight))
         self._feeding = pack(feeding, precision, panel=GATE_PANEL)
         projection = decoder.hidden_projection

@@ -10,9 +10,10 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from dragoman_models.language_model.generation_options import SamplingOptions
+from dragoman_models.search.sampling_options import SamplingOptions
 
 _MINUS_INFINITY = float("-inf")
+_FRONT = 256  # so many of the largest are looked at first
 
 
 def filtered_probabilities(logits: Tensor, options: Sequence[SamplingOptions]) -> Tensor:
@@ -44,19 +45,50 @@ def filtered_probabilities(logits: Tensor, options: Sequence[SamplingOptions]) -
 def _keep_most_probable(
     logits: Tensor, options: Sequence[SamplingOptions], greedy: Tensor
 ) -> Tensor:
-    """Top-k, then top-p; -inf for the rest. Of equal logits the lower index counts as larger."""
+    """Top-k, then top-p; -inf for the rest. Of equal logits the lower index counts as larger.
+
+    What is kept is seldom more than a few hundred tokens: their order is found by a selection,
+    and only rows that keep more are sorted.
+    """
     vocabulary = logits.size(1)
     most = torch.tensor([min(o.top_k or vocabulary, vocabulary) for o in options])
-    most = torch.where(greedy, 1, most).unsqueeze(1)  # (N, 1)
-    mass = torch.tensor([o.top_p for o in options]).unsqueeze(1)
-    values, order = logits.sort(dim=1, descending=True, stable=True)
-    kept = torch.arange(vocabulary).unsqueeze(0) < most
-    probabilities = torch.softmax(values.masked_fill(~kept, _MINUS_INFINITY), dim=1)
+    most = torch.where(greedy, 1, most)  # (N,)
+    mass = torch.tensor([o.top_p for o in options])
+    front = min(_FRONT, vocabulary)
+    values = logits.topk(front, dim=1).values  # (N, front)
+    count, ends = _count_kept(values, torch.logsumexp(logits, dim=1), most, mass, vocabulary)
+    least = values.gather(1, count.unsqueeze(1) - 1).squeeze(1)
+    if not ends.all():
+        rows = (~ends).nonzero().squeeze(1)
+        values = logits[rows].sort(dim=1, descending=True).values
+        count[rows], _ = _count_kept(
+            values, torch.logsumexp(values, dim=1), most[rows], mass[rows], vocabulary
+        )
+        least[rows] = values.gather(1, count[rows].unsqueeze(1) - 1).squeeze(1)
+    above, equal = logits > least.unsqueeze(1), logits == least.unsqueeze(1)
+    missing = count.unsqueeze(1) - above.sum(dim=1, keepdim=True)
+    kept = above | (equal & (equal.cumsum(dim=1) <= missing))
+    return logits.masked_fill(~kept, _MINUS_INFINITY)
+
+
+def _count_kept(
+    values: Tensor, row_total: Tensor, most: Tensor, mass: Tensor, vocabulary: int
+) -> tuple[Tensor, Tensor]:
+    """How many of a row's largest values (N, K) top-k ``most`` and top-p ``mass`` keep (N,), and
+    whether these K are enough to tell (N,).
+
+    Args:
+        row_total: log of the sum of exp of the whole rows (N,).
+    """
+    seen = values.size(1)
+    within = torch.arange(seen).unsqueeze(0) < most.unsqueeze(1)
+    of_most = torch.logsumexp(values.masked_fill(~within, _MINUS_INFINITY), dim=1)
+    total = torch.where(most <= seen, of_most, row_total)
+    probabilities = (values - total.unsqueeze(1)).exp()
     before = probabilities.cumsum(dim=1) - probabilities
-    kept &= (before < mass) | (mass >= 1)
-    return torch.full_like(logits, _MINUS_INFINITY).scatter(
-        1, order, values.masked_fill(~kept, _MINUS_INFINITY)
-    )
+    kept = within & ((before < mass.unsqueeze(1)) | (mass >= 1).unsqueeze(1))
+    count = kept.sum(dim=1)
+    return count, (most <= seen) | ((most >= vocabulary) & (count < seen))
 
 
 def _keep_typical(logits: Tensor, masses: Sequence[float]) -> Tensor:

@@ -10,8 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import chi2
 
-from dragoman_models.language_model.generation_options import GenerationOptions, SamplingOptions
-from dragoman_models.language_model.sampling import draw, filtered_probabilities
+from dragoman_models.language_model.generation_options import GenerationOptions
+from dragoman_models.search.sampling_options import SamplingOptions
+from dragoman_models.search.token_sampling import draw, filtered_probabilities
 
 V = 12
 OPTIONS = st.builds(
@@ -61,6 +62,31 @@ def test_filters_equal_their_definition_row_by_row(
     for row, one in enumerate(options):
         expected = by_definition(logits[row].tolist(), one)
         assert found[row].tolist() == pytest.approx(expected, abs=1e-5)
+
+
+@pytest.mark.parametrize("flatness", [0.01, 1.0, 6.0])
+@pytest.mark.parametrize("decimals", [None, 0])  # rounded: with many equal logits
+def test_a_large_vocabulary_is_filtered_by_the_same_definition(
+    flatness: float, decimals: int | None
+) -> None:
+    """Both ways to find what is kept: by the front of the order, and by all of it."""
+    logits = flatness * torch.randn(1, 2000, generator=torch.Generator().manual_seed(3))
+    logits = logits if decimals is None else logits.round(decimals=decimals)
+    order = sorted(range(2000), key=lambda i: (-float(logits[0, i]), i))
+    p = torch.softmax(logits.double(), dim=1)[0]
+    for options in (
+        SamplingOptions(top_p=0.9),
+        SamplingOptions(top_k=700),
+        SamplingOptions(top_k=40),
+        SamplingOptions(top_k=700, top_p=0.5),
+    ):
+        front = order[: options.top_k or 2000]
+        shares = itertools.accumulate(float(p[i] / p[front].sum()) for i in front[:-1])
+        kept = [i for i, before in zip(front, [0.0, *shares], strict=True)
+                if before < options.top_p]  # fmt: skip
+        found = filtered_probabilities(logits, [options])[0].nonzero().squeeze(1).tolist()
+        assert abs(len(found) - len(kept)) <= 1  # a sum may round to the other side of top_p
+        assert set(found) <= set(kept) or set(kept) <= set(found)
 
 
 def test_ruled_out_tokens_stay_ruled_out() -> None:

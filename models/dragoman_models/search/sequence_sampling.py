@@ -1,0 +1,150 @@
+"""Draws whole sequences from a model instead of searching for the best one.
+
+The samples of one sentence are rows of one matrix; one that ends leaves it. No other sentence is
+among them, so what is drawn depends on nothing but the sentence, the options and the random
+numbers, not even through the rounding of a larger product.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TypeVar
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from dragoman_models.search.beam_search import FoundSequence, SearchModel, SearchOptions
+from dragoman_models.search.sampling_options import SamplingOptions
+from dragoman_models.search.token_rules import TokenRules
+from dragoman_models.search.token_sampling import draw, filtered_probabilities
+
+State = TypeVar("State")
+
+
+def sample_sequences(
+    model: SearchModel[State],
+    state: State,
+    *,
+    max_length: int,
+    options: SearchOptions,
+    sampling: SamplingOptions,
+    generators: Sequence[np.random.Generator],
+    cancelled: Callable[[], bool] = lambda: False,
+) -> list[FoundSequence]:
+    """One sequence of one sentence for each of ``generators``, in their order.
+
+    A token is drawn from the distribution that the rules and then the filters of ``sampling``
+    leave, by one number of the sample's own generator. Log-probabilities are the model's, before
+    both.
+
+    Args:
+        state: the model's state of one row, before the first token.
+        max_length: the most tokens before eos, which is then forced.
+        options: rules, prefixes and scores; what says how to search has no effect.
+        cancelled: asked at each step; True ends the work.
+    Returns:
+        the sequences; none where the work was cancelled.
+    """
+    samples = _Samples(max_length, options, sampling, generators)
+    while samples.running:
+        if cancelled():
+            return []
+        logits, state, attention = model.step(samples.previous, state)
+        state = model.select(state, None, samples.extend(logits, attention))
+    return [samples.found[index] for index in range(len(generators))]
+
+
+class _Samples:
+    """The samples that have not ended: K of them, T tokens so far."""
+
+    def __init__(
+        self,
+        max_length: int,
+        options: SearchOptions,
+        sampling: SamplingOptions,
+        generators: Sequence[np.random.Generator],
+    ) -> None:
+        self.options = options
+        self.max_length = max_length
+        self.sampling = sampling
+        self.generators = generators
+        self.rules = TokenRules(
+            eos=options.eos,
+            max_lengths=[max_length],
+            rules=options.rules,
+            prefixes=options.prefixes,
+        )
+        self.running = list(range(len(generators)))  # which sample each of the K is
+        self.found: dict[int, FoundSequence] = {}
+        self.previous = torch.tensor([options.bos])  # (1,), then (K,): all begin alike
+        self.tokens = torch.zeros(len(generators), 0, dtype=torch.long)  # (K, T)
+        self.token_log_probs = torch.zeros(len(generators), 0)  # (K, T)
+        self.attention: Tensor | None = None  # (K, T, S)
+
+    def extend(self, logits: Tensor, attention: Tensor | None) -> Tensor:
+        """Draws a token for each sample.
+
+        Args:
+            logits: (K, V), or (1, V) at the first step; overwritten.
+            attention: (K, S), or (1, S), or None.
+        Returns:
+            which rows of ``logits`` the samples that go on continue (K',).
+        """
+        count = len(self.running)
+        rows = torch.arange(count) if len(logits) == count else torch.zeros(count, dtype=torch.long)
+        logits = logits[rows]
+        log_probs = self._draw(logits)
+        self.token_log_probs = torch.cat([self.token_log_probs, log_probs.unsqueeze(1)], dim=1)
+        if attention is not None and self._needs_attention:
+            newest = attention[rows].unsqueeze(1)  # (K, 1, S)
+            before = newest[:, :0] if self.attention is None else self.attention
+            self.attention = torch.cat([before, newest], dim=1)
+        return rows[self._collect_ended()]
+
+    @property
+    def _needs_attention(self) -> bool:
+        return self.options.keep_attention or self.options.coverage is not None
+
+    def _draw(self, logits: Tensor) -> Tensor:
+        """Appends a token to each sample; its log-probabilities (K,)."""
+        normalizers = torch.logsumexp(logits, dim=1)
+        ends = logits[:, self.options.eos].clone()
+        self.rules.forbid(logits.unsqueeze(0), self.tokens.unsqueeze(0), [0])
+        stuck = logits.amax(dim=1).isneginf()  # the rules left nothing: it ends
+        logits[stuck, self.options.eos] = ends[stuck]
+        probabilities = filtered_probabilities(logits, [self.sampling] * len(logits))
+        uniforms = [self.generators[index].random() for index in self.running]
+        self.previous = draw(probabilities, torch.tensor(uniforms, dtype=torch.float64))
+        self.tokens = torch.cat([self.tokens, self.previous.unsqueeze(1)], dim=1)
+        return logits.gather(1, self.previous.unsqueeze(1)).squeeze(1) - normalizers
+
+    def _collect_ended(self) -> Tensor:
+        """Moves samples that end in eos to ``found``; the places (K',) of the others."""
+        ended = self.previous == self.options.eos
+        for place in ended.nonzero().flatten().tolist():
+            self.found[self.running[place]] = self._sequence(place)
+        left = (~ended).nonzero().flatten()
+        if len(left) < len(self.running):
+            self.running = [self.running[place] for place in left.tolist()]
+            self.previous, self.tokens = self.previous[left], self.tokens[left]
+            self.token_log_probs = self.token_log_probs[left]
+            self.attention = None if self.attention is None else self.attention[left]
+        return left
+
+    def _sequence(self, place: int) -> FoundSequence:
+        tokens = self.tokens[place].tolist()
+        log_probs = self.token_log_probs[place]
+        log_prob = float(log_probs.sum())
+        attention = None if self.attention is None else self.attention[place]
+        covered = None if attention is None else attention.sum(dim=0)
+        return FoundSequence(
+            tokens=tuple(tokens[:-1]),
+            token_log_probs=tuple(log_probs.tolist()),
+            log_prob=log_prob,
+            score=self.options.score(log_prob, length=len(tokens), covered=covered, sentence=0),
+            truncated=len(tokens) > self.max_length,
+            attention=attention.clone()
+            if attention is not None and self.options.keep_attention
+            else None,
+        )

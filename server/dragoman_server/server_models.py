@@ -1,0 +1,74 @@
+"""The models of a server as its settings describe them, with nothing loaded yet."""
+
+import functools
+import logging
+from dataclasses import dataclass
+
+from dragoman_models.registry import load_model
+from dragoman_models.translation.family import TranslationFamily
+from dragoman_server.bundle_loading import BundleLoader
+from dragoman_server.config import ServerSettings
+from dragoman_server.live_models import LiveModels
+from dragoman_server.model_names import ModelNames
+from dragoman_server.model_repository import ModelRepository
+from dragoman_server.repository_scan import RepositoryFolders, peek, shipped_repository
+from dragoman_server.repository_watch import RepositoryWatcher
+from dragoman_server.served_families import (
+    EMBEDDING_SERVICE,
+    LANGUAGE_MODEL_SERVICE,
+    TRANSLATION_SERVICE,
+)
+from dragoman_server.workers.model_placement import PlacedModels
+from dragoman_server.workers.worker_pool import WorkerPool
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ServerModels:
+    """The repository, what changes it, and what looks at its folders (None: nothing does);
+    and the processes that heavy models are in."""
+
+    repository: ModelRepository
+    live: LiveModels
+    watcher: RepositoryWatcher | None
+    pool: WorkerPool
+
+
+def open_models(settings: ServerSettings) -> ServerModels:
+    """Looks at the folders for the first time. Raises `ConfigError`."""
+    folders = list(settings.model_repositories)
+    if settings.shipped_models:
+        folders.append(shipped_repository())
+    looked_at = RepositoryFolders(folders)
+    scan = looked_at.scan()
+    if not scan.found:
+        _log.warning("there are no models in %s", ", ".join(map(str, folders)) or "no folder")
+    models = settings.models
+    repository = ModelRepository(
+        [peek(scan.found[key]) for key in sorted(scan.found)],
+        defaults={
+            EMBEDDING_SERVICE: settings.default_models.embedding,
+            TRANSLATION_SERVICE: settings.default_models.translation,
+            LANGUAGE_MODEL_SERVICE: settings.default_models.language_model,
+        },
+        names=ModelNames(models.aliases, models.pinned),
+    )
+    translation = TranslationFamily(
+        arithmetic=settings.translation_arithmetic, use_shortlist=settings.translation_shortlist
+    )
+    placed = PlacedModels(
+        settings.workers.counts(),
+        threads=settings.threads_per_call,
+        load=functools.partial(load_model, translation=translation),
+    )
+    loader = BundleLoader(
+        load=placed.load,
+        largest_bytes=models.largest_bundle_bytes,
+        timeout_seconds=models.load_timeout_seconds,
+    )
+    live = LiveModels(repository, loader=loader, folders=looked_at)
+    watcher = None
+    if models.watch_seconds > 0:
+        watcher = RepositoryWatcher(live, looked_at, models.watch_seconds)
+    return ServerModels(repository=repository, live=live, watcher=watcher, pool=placed.pool)

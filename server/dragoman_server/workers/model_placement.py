@@ -1,0 +1,49 @@
+"""Which bundles are loaded into worker processes, and into how many."""
+
+from collections.abc import Callable, Mapping
+
+from dragoman_models.bundle import Bundle
+from dragoman_models.registry import load_model
+from dragoman_server.workers.remote_models import RemoteLanguageModel, RemoteTranslator
+from dragoman_server.workers.shared_bundle import SharedBundle, shared
+from dragoman_server.workers.worker_pool import WorkerPool
+
+
+class PlacedModels:
+    """Loads bundles, here or into worker processes."""
+
+    def __init__(
+        self,
+        counts: Mapping[str, int],
+        *,
+        threads: int,
+        load: Callable[[Bundle], object] = load_model,
+    ) -> None:
+        """Args:
+        counts: worker processes by family; 0 for models in the server's own process.
+        threads: that one process computes with.
+        load: what turns a bundle into a model, here as there.
+        """
+        self._counts = counts
+        self._load = load
+        self.pool = WorkerPool(max(counts.values(), default=0), threads=threads, load=load)
+
+    def load(self, bundle: Bundle) -> object:
+        """The model in `bundle`, or what stands for it; raises `BundleError`."""
+        count = self._counts.get(bundle.family, 0)
+        if not count:
+            return self._load(bundle)
+        return self._front(shared(bundle), count)
+
+    def _front(self, bundle: SharedBundle, count: int) -> object:
+        number = self.pool.add(bundle, count)
+        if bundle.family == "translation":
+            from dragoman_models.tokenizer import SubwordTokenizer
+
+            tokenizer = SubwordTokenizer(bundle.file("tokenizer.model"))
+            return RemoteTranslator(self.pool, number, tokenizer)
+        from dragoman_models.language_model.text_vocabulary import read_vocabulary, vocabulary_file
+
+        kind = bundle.config["vocabulary"]
+        vocabulary = read_vocabulary(kind, bundle.file(vocabulary_file(kind)))
+        return RemoteLanguageModel(self.pool, number, vocabulary)

@@ -1,0 +1,143 @@
+"""Models in worker processes, as the services see them: with the methods of the models themselves.
+
+What only needs the vocabulary is answered in the server's own process.
+"""
+
+import weakref
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from dragoman_server.workers.messages import Call, Cancelling
+from dragoman_server.workers.remote_engine import RemoteEngine
+from dragoman_server.workers.worker_pool import WorkerPool
+from dragoman_server.workers.worker_process import Wanted
+
+if TYPE_CHECKING:
+    from dragoman_models.language_model.completion import Completion, CompletionOptions
+    from dragoman_models.language_model.scoring import TextScore, TextToScore
+    from dragoman_models.language_model.text_vocabulary import TextVocabulary
+    from dragoman_models.search.length_normalization import LengthNormalization
+    from dragoman_models.tokenizer import SubwordTokenizer
+    from dragoman_models.translation.translator import Hypothesis, TranslationOptions
+
+
+class _RemoteModel:
+    """A model of the pool, which is removed from it with the last reference to this one."""
+
+    def __init__(self, pool: WorkerPool, number: int) -> None:
+        self._pool = pool
+        self._number = number
+        weakref.finalize(self, pool.remove, number).atexit = False
+
+    def _call_each(
+        self, method: str, arguments: Sequence[Any], count: int,
+        cancelled: Callable[[int], bool] | None, **options: Any,
+    ) -> Any:  # fmt: skip
+        """Call a method of `count` items that asks for each whether it is still wanted."""
+        wanted = None if cancelled is None else Wanted(count, cancelled)
+        return self._send(method, arguments, options, Cancelling.EACH, wanted)
+
+    def _call_whole(
+        self, method: str, arguments: Sequence[Any], cancelled: Callable[[], bool] | None,
+        **options: Any,
+    ) -> Any:  # fmt: skip
+        """Call a method that asks whether all of it is still wanted."""
+        wanted = None if cancelled is None else Wanted(1, lambda _: cancelled())
+        return self._send(method, arguments, options, Cancelling.WHOLE, wanted)
+
+    def _send(
+        self, method: str, arguments: Sequence[Any], options: dict[str, Any],
+        cancelling: Cancelling, wanted: Wanted | None,
+    ) -> Any:  # fmt: skip
+        call = Call(
+            model=self._number, method=method, arguments=arguments, options=options,
+            cancelling=Cancelling.NOT if wanted is None else cancelling,
+        )  # fmt: skip
+        return self._pool.call(self._number, call, wanted)
+
+
+class RemoteTranslator(_RemoteModel):
+    """A translator in worker processes."""
+
+    def __init__(self, pool: WorkerPool, number: int, tokenizer: "SubwordTokenizer") -> None:
+        super().__init__(pool, number)
+        self._tokenizer = tokenizer
+
+    def source_tokens(self, text: str) -> tuple[str, ...]:
+        """As `Translator.source_tokens`."""
+        from dragoman_models.tokenizer import EOS
+
+        return self._tokenizer.pieces([*self._tokenizer.encode(text), EOS])
+
+    def translate(
+        self,
+        sources: Sequence[str],
+        options: "TranslationOptions",
+        *,
+        prefixes: Sequence[str] | None = None,
+        cancelled: Callable[[int], bool] | None = None,
+    ) -> "list[tuple[Hypothesis, ...]]":
+        """As `Translator.translate`."""
+        found: list[tuple[Hypothesis, ...]] = self._call_each(
+            "translate", (list(sources), options), len(sources), cancelled, prefixes=prefixes
+        )
+        return found
+
+    def score_targets(
+        self,
+        pairs: Sequence[tuple[str, str]],
+        *,
+        cancelled: Callable[[], bool] | None = None,
+        **options: "LengthNormalization | float",
+    ) -> "list[Hypothesis]":
+        """As `Translator.score_targets`."""
+        found: list[Hypothesis] = self._call_whole(
+            "score_targets", (list(pairs),), cancelled, **options
+        )
+        return found
+
+
+class RemoteLanguageModel(_RemoteModel):
+    """A language model in worker processes."""
+
+    def __init__(self, pool: WorkerPool, number: int, vocabulary: "TextVocabulary") -> None:
+        super().__init__(pool, number)
+        self._vocabulary = vocabulary
+
+    def score(
+        self,
+        items: "Sequence[TextToScore]",
+        *,
+        exclude_end: bool = False,
+        cancelled: Callable[[], bool] | None = None,
+    ) -> "list[TextScore]":
+        """As `LanguageModel.score`."""
+        found: list[TextScore] = self._call_whole(
+            "score", (list(items),), cancelled, exclude_end=exclude_end
+        )
+        return found
+
+    def complete(
+        self,
+        prompt: str,
+        options: "CompletionOptions",
+        *,
+        cancelled: Callable[[], bool] | None = None,
+    ) -> "list[Completion]":
+        """As `LanguageModel.complete`."""
+        found: list[Completion] = self._call_whole("complete", (prompt, options), cancelled)
+        return found
+
+    def prompt_tokens(self, prompt: str) -> list[int]:
+        """As `LanguageModel.prompt_tokens`."""
+        from dragoman_models.language_model.generation_engine import prompt_tokens
+
+        return prompt_tokens(self._vocabulary, prompt)
+
+    def token_text(self, token: int) -> str:
+        """As `LanguageModel.token_text`."""
+        return self._vocabulary.token_text(token)
+
+    def engine(self) -> RemoteEngine:
+        """As `LanguageModel.engine`; it lives in one process, and ends with it."""
+        return RemoteEngine(self._pool, self._number, keep=self)

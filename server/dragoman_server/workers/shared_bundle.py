@@ -1,0 +1,97 @@
+"""A bundle that travels to worker processes: its files as bytes, its weights in memory they share.
+
+The weights are expanded to float32 once, into a file that has no name. Each process maps it
+privately: what nobody writes to is in memory once, however many processes there are, and the
+system may drop it and read it again. The file is gone with the last process that has it open.
+"""
+
+import os
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import IO, TYPE_CHECKING
+
+import numpy as np
+
+from dragoman_models.bundle import WEIGHTS, Bundle
+from dragoman_models.errors import BundleError, quoted
+
+if TYPE_CHECKING:
+    import torch
+
+_ALIGNMENT = 64  # bytes; what the widest vector registers like
+
+
+@dataclass(frozen=True, kw_only=True)
+class TensorPlace:
+    """Where a float32 tensor lies in the file."""
+
+    offset: int
+    shape: tuple[int, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class SharedBundle(Bundle):
+    """Needs no disk: a process that starts again loads it after the folder has gone, too."""
+
+    files: Mapping[str, bytes]
+    places: Mapping[str, TensorPlace]
+    descriptor: int = -1  # of the file of weights; each process has its own number for it
+
+    def file(self, name: str) -> bytes:
+        if name not in self.files:
+            raise BundleError(self.path, f"the bundle has no file {quoted(name)}")
+        return self.files[name]
+
+    def torch_tensors(self) -> "dict[str, torch.Tensor]":
+        """The weights in float32, over the file; to write to one makes a copy of its pages."""
+        import torch
+
+        if not self.places:
+            return {}
+        with os.fdopen(os.dup(self.descriptor), "rb") as file:
+            mapped = np.memmap(file, np.uint8, mode="c")
+        tensors = {}
+        for name, place in self.places.items():
+            count = int(np.prod(place.shape, dtype=np.int64))
+            values = mapped[place.offset : place.offset + 4 * count].view(np.float32)
+            tensors[name] = torch.from_numpy(values.reshape(place.shape))
+        return tensors
+
+
+def shared(bundle: Bundle) -> SharedBundle:
+    """`bundle` with its weights expanded; whoever has it closes its descriptor.
+
+    Raises `BundleError` where the weights cannot be decoded, or there is no room for them in the
+    folder for temporary files (TMPDIR).
+    """
+    from dragoman_models.weight_encoding import decode_weights
+
+    try:
+        weights = decode_weights(bundle.torch_tensors())
+    except ValueError as error:
+        raise BundleError(bundle.path, f"{WEIGHTS}: {error}") from error
+    try:
+        with tempfile.TemporaryFile(prefix="dragoman-") as file:
+            places = {name: _write(file, tensor) for name, tensor in weights.items()}
+            file.flush()
+            descriptor = os.dup(file.fileno())
+    except OSError as error:
+        reason = error.strerror or error
+        raise BundleError(
+            bundle.path,
+            f"{WEIGHTS} cannot be expanded in {tempfile.gettempdir()}, from where processes share "
+            f"them: {reason}",
+        ) from error
+    return SharedBundle(
+        **{field.name: getattr(bundle, field.name) for field in fields(Bundle)},
+        files={name: bundle.file(name) for name in bundle.checksums if name != WEIGHTS},
+        places=places,
+        descriptor=descriptor,
+    )
+
+
+def _write(file: IO[bytes], tensor: "torch.Tensor") -> TensorPlace:
+    offset = file.seek(-(-file.tell() // _ALIGNMENT) * _ALIGNMENT)
+    file.write(tensor.contiguous().numpy().tobytes())
+    return TensorPlace(offset=offset, shape=tuple(tensor.shape))
