@@ -140,10 +140,9 @@ async def test_overload_says_when_to_come_back_and_starts_nothing(
 ) -> None:
     async with server_with({"worker_threads": 1, "max_queued_calls": 1}) as server:
         server.translator.may_go_on.clear()
-        held = [
-            asyncio.ensure_future(server.translation.Translate(request_for(text)))
-            for text in ("first", "second")
-        ]
+        held = [asyncio.ensure_future(server.translation.Translate(request_for("first")))]
+        await wait_until(lambda: server.parts.queues[0].running == 1)  # or they share a batch
+        held.append(asyncio.ensure_future(server.translation.Translate(request_for("second"))))
         await wait_until(lambda: server.parts.queues[0].queued == 1)
         error = await failure(server.translation.Translate(request_for("third")))
         server.translator.may_go_on.set()
