@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from tests.server.conftest import RunningServer, ServerFactory
 
 Code = grpc.StatusCode
+_NO_WORKERS = {"translation": 0, "language_model": 0}  # so there is one thread only
 TRANSLATE = "/dragoman.v1.TranslationService/Translate"
 
 
@@ -138,12 +139,13 @@ async def test_the_server_bounds_calls_without_a_deadline(server_with: ServerFac
 async def test_overload_says_when_to_come_back_and_starts_nothing(
     server_with: ServerFactory, wait_until: Callable[..., Any]
 ) -> None:
-    async with server_with({"worker_threads": 1, "max_queued_calls": 1}) as server:
+    async with server_with(
+        {"worker_threads": 1, "workers": _NO_WORKERS, "max_queued_calls": 1}
+    ) as server:
         server.translator.may_go_on.clear()
-        held = [
-            asyncio.ensure_future(server.translation.Translate(request_for(text)))
-            for text in ("first", "second")
-        ]
+        held = [asyncio.ensure_future(server.translation.Translate(request_for("first")))]
+        await wait_until(lambda: server.parts.queues[0].running == 1)  # or they share a batch
+        held.append(asyncio.ensure_future(server.translation.Translate(request_for("second"))))
         await wait_until(lambda: server.parts.queues[0].queued == 1)
         error = await failure(server.translation.Translate(request_for("third")))
         server.translator.may_go_on.set()

@@ -87,7 +87,9 @@ async def test_sharing_a_batch_and_others_leaving_it_changes_no_answer(
     alone = [translator.translate([text], options)[0][0] for text in TEXTS]
     held = HeldTranslator(translator)
     versions = [ready_version("babel", "translation", held)]
-    async with server_with({"worker_threads": 1}, versions) as server:
+    async with server_with(
+        {"worker_threads": 1, "workers": {"translation": 0, "language_model": 0}}, versions
+    ) as server:
         translate = server.translation.Translate
         gone = translate(request(*TEXTS[:3], beam_width=3, max_length=12))
         waiting = asyncio.ensure_future(gone)
@@ -112,7 +114,9 @@ async def test_sharing_a_batch_and_others_leaving_it_changes_no_answer(
 async def test_calls_with_other_options_have_batches_of_their_own(
     server_with: ServerFactory, wait_until: Callable[..., Any]
 ) -> None:
-    async with server_with({"worker_threads": 1}) as server:
+    async with server_with(
+        {"worker_threads": 1, "workers": {"translation": 0, "language_model": 0}}
+    ) as server:
         server.translator.may_go_on.clear()
         first = asyncio.ensure_future(server.translation.Translate(request("held")))
         await wait_until(lambda: len(server.translator.calls) == 1)
@@ -131,7 +135,9 @@ async def test_calls_with_other_options_have_batches_of_their_own(
 async def test_errors_in_a_shared_batch_name_the_place_in_their_own_request(
     server_with: ServerFactory, wait_until: Callable[..., Any]
 ) -> None:
-    async with server_with({"worker_threads": 1}) as server:
+    async with server_with(
+        {"worker_threads": 1, "workers": {"translation": 0, "language_model": 0}}
+    ) as server:
         server.translator.may_go_on.clear()
         first = asyncio.ensure_future(server.translation.Translate(request("held")))
         await wait_until(lambda: len(server.translator.calls) == 1)
