@@ -8,7 +8,8 @@ A flag that is None was not given. The file is TOML, with the names of `ServerSe
 `default_models`, `models`, `workers`, `limits`, `batching` and `quotas` as tables; a relative
 folder in it is relative to the file. In the environment the names are in capitals behind DRAGOMAN_,
 with two underscores for a table: DRAGOMAN_ADDRESS, DRAGOMAN_LIMITS__SOURCES,
-DRAGOMAN_MODEL_REPOSITORIES (several folders are separated as in PATH). Anything unknown or wrong is a `ConfigError` that names the key.
+DRAGOMAN_MODEL_REPOSITORIES (several folders are separated as in PATH). Anything unknown or wrong is
+a `ConfigError` that names the key.
 """
 
 import difflib
