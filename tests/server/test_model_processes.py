@@ -157,6 +157,23 @@ def test_a_translator_answers_as_in_this_process(translator: Any, local: Transla
     assert [h.log_prob for h in scored[0]] == [h.log_prob for h in scored[1]]
 
 
+def test_ensembles_and_split_texts_answer_as_in_this_process(
+    placed: PlacedModels, translator: Any, local: Translator, folder: Path
+) -> None:
+    text = "The cat sat. A dog ran."
+    for split in (False, True):
+        assert translator.source_tokens(text, split_sentences=split) == local.source_tokens(
+            text, split_sentences=split
+        )
+    other: Any = placed.load(read_bundle(folder / "tiny" / "1"))
+    ensemble = translator.ensemble_with([other])
+    del other  # the ensemble keeps it in the processes
+    options = TranslationOptions(max_length=6)
+    there, here = ensemble.translate(TEXTS, options), local.ensemble_with([local])
+    found = here.translate(TEXTS, options)
+    assert [one[0].log_prob for one in there] == [one[0].log_prob for one in found]
+
+
 def test_domain_errors_come_back_as_they_were_raised(translator: Any, local: Translator) -> None:
     with pytest.raises(InvalidInputError) as there:
         translator.translate(["a", " "], TranslationOptions(beam_width=0))

@@ -44,6 +44,7 @@ class Call:
     method: str
     arguments: Sequence[Any]
     options: Mapping[str, Any] = field(default_factory=dict)
+    partners: Sequence[int] = ()  # translators that the model makes an ensemble with
     cancelling: Cancelling = Cancelling.NOT
     cancelled: frozenset[int] = frozenset()  # what is not wanted from the beginning
 

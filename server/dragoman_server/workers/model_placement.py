@@ -4,6 +4,8 @@ from collections.abc import Callable, Mapping
 
 from dragoman_models.bundle import Bundle
 from dragoman_models.registry import load_model
+from dragoman_models.translation.arithmetic.choice import Arithmetic
+from dragoman_models.translation.family import TranslationFamily
 from dragoman_server.workers.remote_models import RemoteLanguageModel, RemoteTranslator
 from dragoman_server.workers.shared_bundle import SharedBundle, shared
 from dragoman_server.workers.worker_pool import WorkerPool
@@ -38,10 +40,9 @@ class PlacedModels:
     def _front(self, bundle: SharedBundle, count: int) -> object:
         number = self.pool.add(bundle, count)
         if bundle.family == "translation":
-            from dragoman_models.tokenizer import SubwordTokenizer
-
-            tokenizer = SubwordTokenizer(bundle.file("tokenizer.model"))
-            return RemoteTranslator(self.pool, number, tokenizer)
+            # Over the same mapping, and never multiplied by: it costs next to nothing.
+            local = TranslationFamily(arithmetic=Arithmetic.PLAIN).load(bundle)
+            return RemoteTranslator(self.pool, number, local)
         from dragoman_models.language_model.text_vocabulary import read_vocabulary, vocabulary_file
 
         kind = bundle.config["vocabulary"]

@@ -3,6 +3,7 @@
 What only needs the vocabulary is answered in the server's own process.
 """
 
+import copy
 import weakref
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
@@ -17,8 +18,7 @@ if TYPE_CHECKING:
     from dragoman_models.language_model.scoring import TextScore, TextToScore
     from dragoman_models.language_model.text_vocabulary import TextVocabulary
     from dragoman_models.search.length_normalization import LengthNormalization
-    from dragoman_models.tokenizer import SubwordTokenizer
-    from dragoman_models.translation.translator import Hypothesis, TranslationOptions
+    from dragoman_models.translation.translator import Hypothesis, TranslationOptions, Translator
 
 
 class _RemoteModel:
@@ -27,6 +27,7 @@ class _RemoteModel:
     def __init__(self, pool: WorkerPool, number: int) -> None:
         self._pool = pool
         self._number = number
+        self._keep: object = None
         weakref.finalize(self, pool.remove, number).atexit = False
 
     def _call_each(
@@ -51,35 +52,48 @@ class _RemoteModel:
     ) -> Any:  # fmt: skip
         call = Call(
             model=self._number, method=method, arguments=arguments, options=options,
+            partners=self._partner_numbers(),
             cancelling=Cancelling.NOT if wanted is None else cancelling,
         )  # fmt: skip
         return self._pool.call(self._number, call, wanted)
+
+    def _partner_numbers(self) -> tuple[int, ...]:
+        return ()
 
 
 class RemoteTranslator(_RemoteModel):
     """A translator in worker processes."""
 
-    def __init__(self, pool: WorkerPool, number: int, tokenizer: "SubwordTokenizer") -> None:
+    def __init__(self, pool: WorkerPool, number: int, local: "Translator") -> None:
+        """Args: local: the same over the shared weights, for what needs none of them."""
         super().__init__(pool, number)
-        self._tokenizer = tokenizer
+        self._local = local
+        self._partners: tuple[RemoteTranslator, ...] = ()
 
-    def source_tokens(self, text: str) -> tuple[str, ...]:
+    def source_tokens(self, text: str, *, split_sentences: bool = False) -> tuple[str, ...]:
         """As `Translator.source_tokens`."""
-        from dragoman_models.tokenizer import EOS
+        return self._local.source_tokens(text, split_sentences=split_sentences)
 
-        return self._tokenizer.pieces([*self._tokenizer.encode(text), EOS])
+    def ensemble_with(self, others: "Sequence[RemoteTranslator]") -> "RemoteTranslator":
+        """As `Translator.ensemble_with`."""
+        local = self._local.ensemble_with([other._local for other in others])
+        # A copy is no finalizer's object: it keeps this model and its partners in the pool.
+        ensemble = copy.copy(self)
+        ensemble._keep, ensemble._local = self, local
+        ensemble._partners = (*self._partners, *others)
+        return ensemble
 
     def translate(
         self,
         sources: Sequence[str],
         options: "TranslationOptions",
         *,
-        prefixes: Sequence[str] | None = None,
         cancelled: Callable[[int], bool] | None = None,
+        **of_sources: "Sequence[Any] | None",
     ) -> "list[tuple[Hypothesis, ...]]":
-        """As `Translator.translate`."""
+        """As `Translator.translate`; ``of_sources`` are prefixes and phrases."""
         found: list[tuple[Hypothesis, ...]] = self._call_each(
-            "translate", (list(sources), options), len(sources), cancelled, prefixes=prefixes
+            "translate", (list(sources), options), len(sources), cancelled, **of_sources
         )
         return found
 
@@ -95,6 +109,9 @@ class RemoteTranslator(_RemoteModel):
             "score_targets", (list(pairs),), cancelled, **options
         )
         return found
+
+    def _partner_numbers(self) -> tuple[int, ...]:
+        return tuple(partner._number for partner in self._partners)
 
 
 class RemoteLanguageModel(_RemoteModel):

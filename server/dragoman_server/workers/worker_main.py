@@ -129,7 +129,10 @@ class WorkerMain:
             options["cancelled"] = lambda: 0 in self._cancelled
         elif request.cancelling is Cancelling.EACH:
             options["cancelled"] = lambda index: index in self._cancelled
-        method = getattr(self._models[request.model], request.method)
+        model = self._models[request.model]
+        if request.partners:
+            model = model.ensemble_with([self._models[number] for number in request.partners])
+        method = getattr(model, request.method)
         return method(*request.arguments, **options)
 
 
