@@ -56,6 +56,15 @@ class LanguageModelRecipe(BaseModel):
     batch_size: int = Field(default=20, ge=1, description="columns, in each process")
     bptt: int = Field(default=35, ge=1, description="steps of a segment, on average")
     variable_bptt: bool = True
+    reset_share: float = Field(
+        default=0.0,
+        ge=0,
+        lt=1,
+        description="of the columns, those whose state begins anew at a segment",
+    )
+    continue_from: Path | None = Field(
+        default=None, description="the folder of a finished run whose weights are the beginning"
+    )
     optimizer: Literal["adam", "sgd"] = "adam"
     learning_rate: float = Field(default=2e-3, gt=0)
     schedule: Literal["cosine", "constant"] = "cosine"
@@ -92,5 +101,9 @@ def read_recipe(path: Path) -> LanguageModelRecipe:
         name: tuple(path.parent / value for value in getattr(recipe, name))
         for name in ("train", "valid", "test")
     }
-    tokenizer = recipe.shared_tokenizer and path.parent / recipe.shared_tokenizer
-    return recipe.model_copy(update={**paths, "shared_tokenizer": tokenizer})
+    others = {
+        name: value and path.parent / value
+        for name in ("shared_tokenizer", "continue_from")
+        for value in [getattr(recipe, name)]
+    }
+    return recipe.model_copy(update={**paths, **others})

@@ -16,7 +16,8 @@ import torch
 from pydantic import ValidationError
 from rich.console import Console
 from rich.progress import Progress, TaskID, TextColumn, TimeRemainingColumn
-from safetensors.torch import save
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save
 from torch import Tensor
 
 from dragoman_models.errors import TrainingError
@@ -86,6 +87,8 @@ class LanguageModelTrainer:
         self.dtype = compute_dtype(recipe.precision)
         torch.manual_seed(recipe.seed)
         self.network = LanguageModelNetwork(self._network_config(), recipe.dropout.as_dropouts())
+        if recipe.continue_from is not None:
+            self._continue_from(recipe.continue_from / "best.safetensors")
         torch.manual_seed(recipe.seed + self.processes.rank)  # each drops other units
         self.optimizer = self._optimizer()
         self.average = WeightAverage()
@@ -130,6 +133,13 @@ class LanguageModelTrainer:
                 f"{error.errors()[0]['msg']}"
             ) from error
 
+    def _continue_from(self, path: Path) -> None:
+        """Takes the weights of a finished run; raises `TrainingError` where they don't fit."""
+        try:
+            self.network.load_state_dict(load_file(path))
+        except (OSError, RuntimeError, SafetensorError) as error:
+            raise TrainingError(f"continue_from: cannot begin with {path}: {error}") from error
+
     def _own_columns(self, tokens: Tensor) -> tuple[Tensor, Tensor]:
         size, rank = self.recipe.batch_size, self.processes.rank
         inputs, targets = columns_of(tokens, size * self.processes.size)
@@ -150,7 +160,14 @@ class LanguageModelTrainer:
     def _settings(self) -> str:
         """What a resumed run must share with the one it continues."""
         kept = self.recipe.model_dump_json(
-            exclude={"train", "valid", "test", "shared_tokenizer", "checkpoint_updates"}
+            exclude={
+                "train",
+                "valid",
+                "test",
+                "shared_tokenizer",
+                "continue_from",
+                "checkpoint_updates",
+            }
         )
         return hashlib.sha256(f"{kept}/{self.processes.size}".encode()).hexdigest()
 
@@ -231,6 +248,7 @@ class LanguageModelTrainer:
         for begin, end in segments[self.segment :]:
             began = time.monotonic()
             done = (self.epoch + self.segment / len(segments)) / self.recipe.epochs
+            self._reset_some()
             loss = self._learn(begin, end, done)
             self.segment += 1
             self._count(loss, end - begin, time.monotonic() - began)
@@ -239,6 +257,16 @@ class LanguageModelTrainer:
                 self._save()
         self._finish_epoch()
         bar.remove_task(task)
+
+    def _reset_some(self) -> None:
+        """Lets some columns begin anew. A network whose state was always carried knows no
+        beginning: from a state of zero it may never find back to one that it has seen."""
+        if not self.recipe.reset_share:
+            return
+        kept = torch.rand(self.recipe.batch_size) >= self.recipe.reset_share  # (B,)
+        self.state = tuple(
+            tuple(part * kept.to(part.dtype).unsqueeze(1) for part in layer) for layer in self.state
+        )
 
     def _learn(self, begin: int, end: int, done: float) -> float:
         """One optimizer step on a segment; returns its loss in nats per token, without penalties.

@@ -75,7 +75,7 @@ def test_every_cell_learns(
 @pytest.mark.parametrize(
     "changes",
     [
-        {"optimizer": "adam"},
+        {"optimizer": "adam", "reset_share": 0.3},
         {
             "optimizer": "sgd", "averaging": "from_start", "schedule": "constant",
             "learning_rate": 3.0, "network": {"cell": "gru", "adaptive_cutoffs": (10, 30)},
@@ -107,6 +107,32 @@ def test_the_best_weights_are_those_that_gave_the_best_loss(
     assert trainer.valid_loss() == pytest.approx(trainer.best_loss, rel=1e-5)
     assert trainer.best_loss == min(trainer.valid_losses)
     assert (tmp_path / "run/loss.png").stat().st_size > 0
+
+
+def test_a_share_of_the_columns_begins_anew(tmp_path: Path, tiny_recipe: Recipes) -> None:
+    trainer = LanguageModelTrainer(tiny_recipe(reset_share=0.25, batch_size=4), tmp_path / "run")
+    fresh = []
+    for _ in range(200):
+        trainer.state = tuple(
+            tuple(torch.ones_like(part) for part in layer) for layer in trainer.state
+        )
+        trainer._reset_some()
+        rows = torch.stack([part.mean(dim=1) for layer in trainer.state for part in layer])
+        assert ((rows == 0) | (rows == 1)).all()
+        assert (rows == rows[0]).all()  # a column begins anew in all layers or in none
+        fresh.append(float((rows[0] == 0).float().mean()))
+    assert sum(fresh) / 200 == pytest.approx(0.25, abs=0.08)  # five deviations
+
+
+def test_a_run_can_begin_with_the_weights_of_another(tmp_path: Path, tiny_recipe: Recipes) -> None:
+    first = run(tiny_recipe(epochs=2), tmp_path / "first")
+    second = LanguageModelTrainer(
+        tiny_recipe(continue_from=tmp_path / "first", seed=5), tmp_path / "second"
+    )
+    assert second.valid_loss() == pytest.approx(first.best_loss, rel=1e-5)
+    other_sizes = tiny_recipe(continue_from=tmp_path / "first", network={"cell": "gru"})
+    with pytest.raises(TrainingError, match="continue_from: cannot begin with"):
+        LanguageModelTrainer(other_sizes, tmp_path / "third")
 
 
 def test_weight_average_is_the_mean() -> None:
