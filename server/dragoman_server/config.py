@@ -84,7 +84,7 @@ class Limits(BaseModel):
         default=10_000, description="characters of one text of Translate"
     )
     source_tokens: Count = Field(
-        default=4_096, description="tokens of one text of Translate and ScoreTarget"
+        default=16_384, description="tokens of one text of Translate and ScoreTarget"
     )
     beam_width: Annotated[int, Field(ge=1, le=64)] = Field(
         default=64, description="beam_width of Translate and Generate"

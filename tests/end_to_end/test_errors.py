@@ -30,7 +30,7 @@ from dragoman.v1.embedding_service_pb2_grpc import EmbeddingServiceStub
 from dragoman.v1.evaluation_service_pb2 import EvaluationServiceScoreRequest, ScoredSegment
 from dragoman.v1.evaluation_service_pb2_grpc import EvaluationServiceStub
 from dragoman.v1.model_pb2 import ModelSelector
-from dragoman.v1.model_service_pb2 import GetModelRequest, ListModelsRequest, LoadModelRequest
+from dragoman.v1.model_service_pb2 import GetModelRequest, ListModelsRequest
 from dragoman.v1.model_service_pb2_grpc import ModelServiceStub
 from dragoman.v1.translation_service_pb2 import (
     TranslateRequest,
@@ -295,7 +295,6 @@ def test_bytes_that_are_no_message_are_an_invalid_argument(channel: grpc.Channel
 @pytest.mark.parametrize(
     ("service", "method", "request_message"),
     [
-        (ModelServiceStub, "LoadModel", LoadModelRequest(model=BABEL)),
         (VisionServiceStub, "Classify", ClassifyRequest()),
     ],
 )  # fmt: skip

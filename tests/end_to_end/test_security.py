@@ -125,6 +125,9 @@ def _check_rotation(secured: Secured, run: Run) -> None:
     rotated = run("token", "rotate", "--name", "ci", "--keep-old-for-hours", "1", *file)
     new = rotated.out.strip()
     assert new != secured.token
+    until = time.monotonic() + 60
+    while not works(new) and time.monotonic() < until:  # the file is looked at once a second
+        time.sleep(0.2)
     assert works(new)
     assert works(secured.token)
     rows = [line.split("\t") for line in run("token", "list", *file).out.splitlines()]
@@ -135,7 +138,7 @@ def _check_rotation(secured: Secured, run: Run) -> None:
     assert run("token", "revoke", "--name", "ci", *file).code == 0
     assert run("token", "revoke", "--name", "ci", *file).code == 1
     until = time.monotonic() + 60
-    while works(new) and time.monotonic() < until:  # the file is looked at once a second
+    while works(new) and time.monotonic() < until:
         time.sleep(0.2)
     assert not works(new)
     assert json.loads(secured.tokens.read_text()) == {"tokens": []}

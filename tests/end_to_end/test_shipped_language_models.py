@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 import signal
 import subprocess
@@ -21,7 +20,7 @@ from dragoman_client import (
     TextScore,
 )
 
-MODELS = ("english-lstm", "english-gru")
+MODELS = ("english-lstm",)
 
 
 def processor_seconds(process_id: int) -> float:
@@ -78,16 +77,12 @@ def test_a_seed_gives_its_text_whatever_else_runs(client: Client, model: str) ->
     assert text(GenerationOptions(seed=6, temperature=0.8, max_tokens=30)) != alone
 
 
-def test_the_two_share_a_vocabulary_and_state_their_figures(client: Client) -> None:
-    cards = [client.get_model(model) for model in MODELS]
-    for card, most in zip(cards, (10_000_000, 6_000_000), strict=True):
-        assert card.info.size_bytes < most
+def test_each_states_its_figures_and_licence(client: Client) -> None:
+    for model in MODELS:
+        card = client.get_model(model)
+        assert card.info.size_bytes < 10_000_000
         assert 1 < card.info.metrics["test.plain.perplexity"] < 100
         assert "Standard Ebooks" in card.card
-    first, second = (scores(client, ["naïve cafés"], model)[0] for model in MODELS)
-    assert [token.token for token in first.tokens] == [token.token for token in second.tokens]
-    assert first.perplexity is not None
-    assert math.isfinite(first.perplexity)
 
 
 def test_the_command_streams_and_scores(dragoman: Callable[..., Finished], tmp_path: Path) -> None:

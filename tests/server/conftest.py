@@ -34,6 +34,9 @@ from dragoman_server.model_repository import ModelRepository
 from dragoman_server.model_version import ModelState, ModelVersion
 from dragoman_server.security.server_credentials import server_credentials
 
+# No processes for models that tests count the calls of.
+IN_PROCESS = {"translation": 0, "language_model": 0}
+
 # Two directions that the axes carry: number and kind; so cat - cats + dogs is dog.
 WORDS = ("cat", "cats", "dog", "dogs", "the", "zero")
 MATRIX = np.array(
@@ -142,7 +145,7 @@ async def running_server(
             ready_version("animals", "word-vectors", vectors),
             ready_version("backwards", "translation", translator),
         ]
-    made = ServerSettings(**{"address": "127.0.0.1:0", **(settings or {})})
+    made = ServerSettings(**{"address": "127.0.0.1:0", "workers": IN_PROCESS, **(settings or {})})
     parts = build_server(made, repository or ModelRepository(versions), **build)
     address = listen(parts.server, "127.0.0.1:0", server_credentials(made))
     await parts.health.start()

@@ -58,8 +58,7 @@ Losses are nats per token; in training with dropout.
 
 ## How this bundle was made
 
-    dragoman train language-model --config {name}.toml --out runs/{name}
-    {command}
+{commands}
 """
 
 _KINDS = {"words": "words", "characters": "characters", "subwords": "subword pieces with bytes"}
@@ -74,7 +73,7 @@ def language_model_card(
     figures: Mapping[str, TextFigures],
     curve: Sequence[Mapping[str, str]],
     data: TrainingData,
-    command: str,
+    commands: Sequence[str],
 ) -> str:
     """CARD.md."""
     network = recipe.network
@@ -107,5 +106,5 @@ def language_model_card(
             f"{float(row['valid_perplexity']):.2f} |"
             for row in curve
         ),
-        command=command,
+        commands="\n".join(f"    {one}" for one in commands),
     )

@@ -17,7 +17,7 @@ from dragoman_models.errors import BundleError, DragomanError
 from dragoman_models.language_model.card import TrainingData, language_model_card
 from dragoman_models.language_model.evaluation import TextFigures
 from dragoman_models.language_model.measure import TrainedRun, as_metrics, measure, read_run
-from dragoman_models.language_model.recipe import read_recipe
+from dragoman_models.language_model.recipe import LanguageModelRecipe, read_recipe
 
 
 def export(
@@ -68,9 +68,15 @@ def export(
         card=language_model_card(
             name=out.absolute().parent.name, recipe=recipe, parameters=parameters,
             vocabulary_size=run.vocabulary.size, figures=figures, curve=run.curve, data=data,
-            command=command,
+            commands=[*_training_commands(recipe, run.name), command],
         ),
     )  # fmt: skip
+
+
+def _training_commands(recipe: LanguageModelRecipe, name: str) -> list[str]:
+    """How the run was trained, by recipes that are named like the runs."""
+    runs = [name] if recipe.continue_from is None else [recipe.continue_from.name, name]
+    return [f"dragoman train language-model --config {one}.toml --out runs/{one}" for one in runs]
 
 
 def main(

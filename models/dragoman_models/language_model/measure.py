@@ -45,6 +45,7 @@ from dragoman_models.vocabulary import VocabularyError
 class TrainedRun:
     """What a run's folder holds, with its weights rounded to 16 bits."""
 
+    name: str  # of its folder
     recipe: LanguageModelRecipe
     weights: dict[str, torch.Tensor]
     model: LanguageModel
@@ -76,7 +77,7 @@ def read_run(folder: Path, recipe: LanguageModelRecipe) -> TrainedRun:
             safetensors.SafetensorError) as error:  # fmt: skip
         raise TrainingError(f"{folder} holds no finished run of this recipe: {error}") from error
     model = LanguageModel(network, vocabulary, language=recipe.language)
-    return TrainedRun(recipe=recipe, weights=weights, model=model, curve=curve)
+    return TrainedRun(name=folder.name, recipe=recipe, weights=weights, model=model, curve=curve)
 
 
 def text_to_measure(run: TrainedRun) -> EncodedText:

@@ -79,6 +79,7 @@ def test_measuring_with_cache_and_dynamically_leaves_the_model(run: TrainedRun) 
 
 def test_a_recipe_without_a_test_text_cannot_be_measured(run: TrainedRun) -> None:
     untested = TrainedRun(
+        name=run.name,
         recipe=run.recipe.model_copy(update={"test": ()}), weights=run.weights, model=run.model,
         curve=run.curve,
     )  # fmt: skip

@@ -38,7 +38,7 @@ class HeldTranslator:
         self.on_step: Callable[[int], None] = lambda _: None
         self.source_tokens = translator.source_tokens
 
-    def translate(self, sources: Any, options: Any, *, prefixes: Any, cancelled: Any) -> Any:
+    def translate(self, sources: Any, options: Any, *, cancelled: Any, **rules: Any) -> Any:
         self.batches.append(len(sources))
 
         def asked(index: int) -> bool:
@@ -46,7 +46,7 @@ class HeldTranslator:
             self.on_step(self.asked)
             return bool(cancelled(index))
 
-        return self.translator.translate(sources, options, prefixes=prefixes, cancelled=asked)
+        return self.translator.translate(sources, options, cancelled=asked, **rules)
 
 
 @pytest.fixture(scope="module")
