@@ -7,6 +7,8 @@ import math
 import re
 from dataclasses import dataclass
 
+from dragoman.v1 import embedding_service_pb2, translation_service_pb2
+
 DEFAULT_ADDRESS = "127.0.0.1:50051"
 DEFAULT_TIMEOUT = 30.0
 LONGEST_EVALUATION = 300.0  # seconds: the longest call that a server allows by default
@@ -23,7 +25,8 @@ class Retries:
     """How often and how fast a call that found the server UNAVAILABLE is sent again.
 
     Where the server says how long to wait (``grpc-retry-pushback-ms``), that holds; where it says
-    not to retry, the call fails at once. The deadline of the call always holds.
+    not to retry, the call fails at once. The deadline of the call always holds. Calls that send a
+    stream of requests are not sent again.
 
     Attributes:
         attempts: in all, 1 (no retry) to 5 (the most that gRPC allows).
@@ -98,4 +101,13 @@ def _service_config(retries: Retries) -> str:
         "backoffMultiplier": retries.multiplier,
         "retryableStatusCodes": ["UNAVAILABLE"],
     }
-    return json.dumps({"methodConfig": [{"name": [{}], "retryPolicy": policy}]})
+    # gRPC's own retry of a call with several requests loses some of them, and may end the process
+    # (seen with 1.85): a stream that finds the server full fails instead, and says so.
+    streams = [
+        {"service": service.full_name, "method": method.name}
+        for file in (embedding_service_pb2, translation_service_pb2)
+        for service in file.DESCRIPTOR.services_by_name.values()
+        for method in service.methods
+        if method.client_streaming
+    ]
+    return json.dumps({"methodConfig": [{"name": [{}], "retryPolicy": policy}, {"name": streams}]})
