@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -94,9 +95,14 @@ async def test_sharing_a_batch_and_others_leaving_it_changes_no_answer(
         gone = translate(request(*TEXTS[:3], beam_width=3, max_length=12))
         waiting = asyncio.ensure_future(gone)
 
+        loop = asyncio.get_running_loop()
+
         def leave(step: int) -> None:
-            if step == len(TEXTS) * 3:  # in the middle of the batch
-                gone.cancel()
+            if step == 3 * 2:  # in the middle of the batch that its three texts are in
+                loop.call_soon_threadsafe(gone.cancel)
+                until = time.monotonic() + 60
+                while not waiting.done() and time.monotonic() < until:
+                    time.sleep(0.001)
 
         held.on_step = leave
         calls = [translate(request(text, beam_width=3, max_length=12)) for text in TEXTS]
