@@ -41,13 +41,16 @@ async def answers(
     )
     stream = start(taken(outgoing), timeout=timeout)
     counts: deque[int] = deque()  # of the items of the batches on the way
-    first = True
+    first, allowed = True, 1
     try:
         async for batch in _batches(items, call.batch_size):
             outgoing.put_nowait(call.request(batch, first))
             first = False
             counts.append(len(batch))
-            if len(counts) == BATCHES_ON_THE_WAY:
+            # A write to a call that the server has just refused would hide its status, so the
+            # second batch waits for the first answer: refused is a stream only at its beginning.
+            if len(counts) == allowed:
+                allowed = BATCHES_ON_THE_WAY
                 for answer in call.answers(await next_of(stream), counts.popleft()):
                     yield answer
         outgoing.put_nowait(None)
