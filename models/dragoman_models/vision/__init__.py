@@ -1,0 +1,1 @@
+"""Models that look at images: classifiers, a detector, and embeddings for verification."""
