@@ -50,9 +50,7 @@ class EmbeddingConfig(BaseModel):
     def fewest_weights(self) -> int:
         """No network of these sizes has fewer weights."""
         sizes = (self.stem, *self.stages)
-        convolutions = sum(
-            9 * own * (before + own) for before, own in itertools.pairwise(sizes)
-        )
+        convolutions = sum(9 * own * (before + own) for before, own in itertools.pairwise(sizes))
         return convolutions + self.dimensions * self.stages[-1] * self.final_size**2
 
 

@@ -39,7 +39,9 @@ def hardest_losses(vectors: Tensor, classes: Tensor, margin: float, kind: Distan
     losses = []
     everyone = range(len(vectors))
     for a in everyone:
-        near = [distance(vectors[a], vectors[n], kind) for n in everyone if classes[n] != classes[a]]
+        near = [
+            distance(vectors[a], vectors[n], kind) for n in everyone if classes[n] != classes[a]
+        ]
         far = [
             distance(vectors[a], vectors[p], kind)
             for p in everyone
