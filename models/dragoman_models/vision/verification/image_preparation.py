@@ -19,10 +19,10 @@ def channels_of(color: ColorMode) -> int:
 
 
 def prepare(image: RgbImage, *, size: int, color: ColorMode) -> NDArray[np.uint8]:
-    """The image as (C, size, size): padded to a square, then reduced or enlarged.
+    """The image as (C, size, size): its longer side becomes `size`, the shorter is filled up.
 
-    What is added is of the colour that is usual on the image's border, the median of each channel,
-    so that a drawing stays on its paper. Each pixel of a reduced image is the mean of those that it
+    What fills is of the colour that is usual on the image's border, the median of each channel, so
+    that a drawing stays on its paper. Each pixel of a reduced image is the mean of those that it
     covers (a box filter); enlarging is bilinear.
 
     Args:
@@ -30,18 +30,17 @@ def prepare(image: RgbImage, *, size: int, color: ColorMode) -> NDArray[np.uint8
     """
     height, width, _ = image.shape
     side = max(height, width)
+    own_size = (max(1, round(width * size / side)), max(1, round(height * size / side)))
+    kind = Image.Resampling.BOX if side > size else Image.Resampling.BILINEAR
     picture = Image.fromarray(image)
-    if height != width:
-        fill = tuple(int(value) for value in _border_median(image))
-        square = Image.new("RGB", (side, side), fill)
-        square.paste(picture, ((side - width) // 2, (side - height) // 2))
+    if own_size != picture.size:
+        picture = picture.resize(own_size, kind)
+    if own_size != (size, size):
+        red, green, blue = (round(value) for value in _border_median(image).tolist())
+        square = Image.new("RGB", (size, size), (red, green, blue))
+        square.paste(picture, ((size - own_size[0]) // 2, (size - own_size[1]) // 2))
         picture = square
-    if color == "grey":
-        picture = picture.convert("L")
-    if side != size:
-        kind = Image.Resampling.BOX if side > size else Image.Resampling.BILINEAR
-        picture = picture.resize((size, size), kind)
-    pixels = np.asarray(picture, dtype=np.uint8)
+    pixels = np.asarray(picture.convert("L") if color == "grey" else picture, dtype=np.uint8)
     return pixels[None] if color == "grey" else np.ascontiguousarray(pixels.transpose(2, 0, 1))
 
 

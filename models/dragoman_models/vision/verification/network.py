@@ -17,6 +17,8 @@ from torch import Tensor, nn
 
 from dragoman_models.vision.verification.image_preparation import ColorMode, channels_of
 
+_AT_ONCE = 128  # images, to bound the memory of their activations
+
 
 class EmbeddingConfig(BaseModel):
     """The sizes of an embedding network."""
@@ -113,3 +115,12 @@ class EmbeddingNetwork(nn.Module):
             hidden = stage(hidden)
         vectors = self.project(self.dropout(hidden.flatten(1)))  # (B, C * s * s) -> (B, D)
         return F.normalize(vectors.float(), dim=1)
+
+
+@torch.inference_mode()
+def embedded(network: EmbeddingNetwork, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """The vectors (N, D) of prepared images (N, C, S, S), by a network that is set to evaluate."""
+    network.eval()
+    parts = [network(part.float() / 255) for part in torch.from_numpy(pixels).split(_AT_ONCE)]
+    vectors: NDArray[np.float32] = torch.cat(parts).numpy()
+    return vectors

@@ -9,10 +9,8 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from rich.console import Console
 from rich.progress import Progress, TaskID, TextColumn, TimeRemainingColumn
-from torch import Tensor
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from dragoman_models.errors import TrainingError
@@ -28,7 +26,7 @@ from dragoman_models.training import (
 )
 from dragoman_models.vision.verification.augmentation import augment
 from dragoman_models.vision.verification.class_batches import ClassBatch, ClassBatches
-from dragoman_models.vision.verification.network import EmbeddingNetwork
+from dragoman_models.vision.verification.network import EmbeddingNetwork, embedded
 from dragoman_models.vision.verification.one_shot import (
     draw_episodes,
     one_shot_figures,
@@ -43,7 +41,6 @@ BEST = "best.safetensors"
 LOG = "log.csv"
 _COLUMNS = ("update", "seconds", "learning_rate", "train_loss", "valid_accuracy")
 _COUNTERS = ("update", "seconds", "recent_loss", "recent_updates", "best_accuracy")
-_IMAGES_AT_ONCE = 256
 _EPISODE_SEED = 1
 
 
@@ -68,7 +65,7 @@ class ImageEmbedderTrainer:
         self.folder = folder
         self._claim_folder(resume=resume)
         self.batches = ClassBatches(images.train, recipe.batch_shape)
-        self.valid = torch.from_numpy(images.valid.pixels)
+        self.valid = images.valid.pixels
         self.episodes = draw_episodes(
             images.valid,
             protocol=recipe.validation.protocol,
@@ -235,17 +232,10 @@ class ImageEmbedderTrainer:
 
     def valid_accuracy(self) -> float:
         """Share of the queries that the averaged weights find in the validation's runs."""
-        vectors = embedded(self.average.module, self.valid)
+        average = self.average.module
+        assert isinstance(average, EmbeddingNetwork)  # noqa: S101 - a copy of the network
+        vectors = embedded(average, self.valid)
         return one_shot_figures(self.episodes, vector_distances(vectors)).accuracy
-
-
-@torch.inference_mode()
-def embedded(network: torch.nn.Module, pixels: Tensor) -> NDArray[np.float32]:
-    """The vectors (N, D) of prepared images, (N, C, S, S) in 8 bits."""
-    network.eval()
-    parts = [network(part.float() / 255) for part in pixels.split(_IMAGES_AT_ONCE)]
-    vectors: NDArray[np.float32] = torch.cat(parts).numpy()
-    return vectors
 
 
 def progress_bar() -> Progress:
