@@ -36,7 +36,8 @@ from dragoman_models.translation.network import TranslationNetwork
 from dragoman_models.translation.recipe import TranslationRecipe, read_recipe
 from dragoman_models.translation.shortlist import Shortlist, learn_shortlist
 from dragoman_models.translation.substitution import learn_substitution
-from dragoman_models.translation.translator import TranslationOptions, Translator
+from dragoman_models.translation.translation_options import TranslationOptions
+from dragoman_models.translation.translator import Translator
 from dragoman_models.weight_encoding import WeightEncoding, decode_weights, encode_weights
 
 _BEAM_WIDTHS = (1, 5)
