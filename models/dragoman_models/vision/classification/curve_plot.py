@@ -28,7 +28,7 @@ def plot_curve(folder: Path) -> Path | None:
     losses.set(xlabel="epochs", ylabel="loss, nats")
     losses.legend()
     accuracies.plot(epochs, [100 * (1 - float(row["valid_accuracy"])) for row in rows])
-    accuracies.set(xlabel="epochs", ylabel="validation error, %", yscale="log")
+    accuracies.set(xlabel="epochs", ylabel="validation error, %", ylim=(0, None))
     target = folder / "curve.png"
     save_picture(figure, target, "Learning curve")
     return target

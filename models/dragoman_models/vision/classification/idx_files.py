@@ -70,4 +70,4 @@ def read_idx(path: Path, dimensions: int) -> NDArray[np.uint8]:
         raise TrainingError(
             f"{path} is cut short or damaged: {len(data) - start:,} bytes for {stated}"
         )
-    return np.frombuffer(data, np.uint8, offset=start).reshape(sizes)
+    return np.frombuffer(data, np.uint8, offset=start).reshape(sizes).copy()  # writable

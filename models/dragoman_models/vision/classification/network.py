@@ -28,7 +28,7 @@ class NormalizedConvolution(nn.Module):
         return normalized
 
     def fold(self) -> None:
-        """Multiplies the statistics of training into the kernel; for a network that only answers."""
+        """Multiplies the statistics of training into the kernel; for a network that answers."""
         if isinstance(self.normalization, nn.BatchNorm2d):
             self.convolution = fuse_conv_bn_eval(self.convolution, self.normalization)
             self.normalization = nn.Identity()

@@ -268,9 +268,7 @@ class ClassifierTrainer:
         loss = right = 0.0
         classes = torch.from_numpy(self.valid.classes)
         pixels = torch.from_numpy(self.valid.pixels)
-        for part, gold in zip(
-            pixels.split(_VALID_BATCH), classes.split(_VALID_BATCH), strict=True
-        ):
+        for part, gold in zip(pixels.split(_VALID_BATCH), classes.split(_VALID_BATCH), strict=True):
             logits = network(self.statistics.standardized(part))
             loss += float(F.cross_entropy(logits, gold, reduction="sum"))
             right += int((logits.argmax(1) == gold).sum())
