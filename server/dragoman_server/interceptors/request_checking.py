@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from typing import Any
 
 import grpc
@@ -29,8 +29,10 @@ _SERVED_PREFIX = "/dragoman.v1."
 class RequestCheckingInterceptor(grpc.aio.ServerInterceptor):
     """Applies `request_checks` to each request message of Dragoman's services."""
 
-    def __init__(self, most_bytes: int) -> None:
+    def __init__(self, most_bytes: int, *, of_services: Mapping[str, int] | None = None) -> None:
+        """`most_bytes` of a message; `of_services` has other limits by a service's full name."""
         self._most_bytes = most_bytes
+        self._of_services = of_services or {}
         self._handlers = MadeHandlers(self._checked_handler)
 
     async def intercept_service(
@@ -47,10 +49,12 @@ class RequestCheckingInterceptor(grpc.aio.ServerInterceptor):
         deserialize = handler.request_deserializer
         if deserialize is None:
             return handler
+        service = method.removeprefix("/").rpartition("/")[0]
+        most_bytes = self._of_services.get(service, self._most_bytes)
         return with_behavior(
             handler,
             _checking(handler),
-            checked_deserializer(deserialize, _request_type(method), self._most_bytes),
+            checked_deserializer(deserialize, _request_type(method), most_bytes),
         )
 
 
