@@ -60,7 +60,8 @@ def test_the_bundle_embeds_and_its_figures_are_those_of_its_vectors(bundle_folde
     vectors = model.embed(images)
     assert vectors.shape == (30, model.dimensions)
     np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-6)
-    same, different = [], []
+    same: list[float] = []
+    different: list[float] = []
     for a in range(30):
         for b in range(a):
             (same if a // 5 == b // 5 else different).append(model.distance(vectors[a], vectors[b]))
