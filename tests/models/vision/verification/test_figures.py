@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from dragoman_models.errors import InvalidInputError, TrainingError
 from dragoman_models.vision.verification.hausdorff import (
-    Drawing,
     hausdorff_distances,
+    inked_points,
     modified_hausdorff,
 )
 from dragoman_models.vision.verification.labelled_images import LabelledImages
@@ -176,6 +176,6 @@ def test_the_hausdorff_distance_does_not_see_where_a_drawing_stands() -> None:
     pixels = np.full((20, 20), 255, np.uint8)
     pixels[3:9, 4] = 0
     moved = np.roll(pixels, (7, 5), (0, 1))
-    assert modified_hausdorff(Drawing(pixels), Drawing(moved)) == pytest.approx(0)
+    assert modified_hausdorff(inked_points(pixels), inked_points(moved)) == pytest.approx(0)
     with pytest.raises(InvalidInputError, match="no ink"):
-        Drawing(np.full((4, 4), 255, np.uint8))
+        inked_points(np.full((4, 4), 255, np.uint8))
