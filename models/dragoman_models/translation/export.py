@@ -141,7 +141,7 @@ def bleu_by_beam_width(
     """sacreBLEU (13a, mixed case) of the pairs' sources at each beam width measured."""
     scores = {}
     for beam_width in _BEAM_WIDTHS:
-        options = TranslationOptions(beam_width=beam_width)
+        options = TranslationOptions(beam_width=beam_width, split_sentences=True)
         answers = translator.translate([pair.source for pair in pairs], options)
         hypotheses = [answer[0].text for answer in answers]
         scores[f"beam_{beam_width}"] = corpus_bleu(hypotheses, [pair.target for pair in pairs])
@@ -154,7 +154,9 @@ def measure(run: TrainedRun, *, test: Path, probes: Path) -> RunFigures:
     def pairs(path: Path | tuple[Path, Path]) -> list[SentencePair]:
         return read_pairs(path, **run.recipe.columns)
 
-    outcomes = probe_translator(run.translator, read_probes(probes), TranslationOptions())
+    outcomes = probe_translator(
+        run.translator, read_probes(probes), TranslationOptions(split_sentences=True)
+    )
     dev_bleu, test_bleu = (
         bleu_by_beam_width(run.translator, pairs(path)) for path in (run.recipe.dev, test)
     )

@@ -43,7 +43,7 @@ def translation_options(options: pb.TranslationOptions) -> "TranslationOptions":
         banned_phrases=tuple(options.banned_phrases),
         diverse_beams=_diverse_beams(options),
         return_alignments=options.return_alignments,
-        split_sentences=options.sentence_splitting == pb.SENTENCE_SPLITTING_AT_SENTENCE_ENDS,
+        split_sentences=options.sentence_splitting != pb.SENTENCE_SPLITTING_WHOLE_TEXT,
         **sampling_options(options),
     )
     violations = made.violations()
