@@ -24,7 +24,8 @@ if (
     from dragoman_models.language_model.generation_engine import GenerationEngine
     from dragoman_models.language_model.scoring import TextScore, TextToScore
     from dragoman_models.search.length_normalization import LengthNormalization
-    from dragoman_models.translation.translator import Hypothesis, TranslationOptions
+    from dragoman_models.translation.hypothesis import Hypothesis
+    from dragoman_models.translation.translation_options import TranslationOptions
     from dragoman_models.vision.results import (
         ClassProbability,
         DetectedObject,

@@ -72,7 +72,7 @@ def _warm_up_word_vectors(model: WordVectorModel) -> None:
 
 
 def _warm_up_translator(model: TranslationModel) -> None:
-    from dragoman_models.translation.translator import TranslationOptions
+    from dragoman_models.translation.translation_options import TranslationOptions
 
     model.translate(["One.", "One two."], TranslationOptions(max_length=8))
 

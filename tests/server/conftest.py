@@ -25,7 +25,8 @@ from dragoman_models.embeddings.family import write_word_vectors
 from dragoman_models.embeddings.quantization import VectorEncoding
 from dragoman_models.embeddings.word_vectors import WordVectors
 from dragoman_models.errors import InvalidInputError
-from dragoman_models.translation.translator import Hypothesis, TranslationOptions
+from dragoman_models.translation.hypothesis import Hypothesis
+from dragoman_models.translation.translation_options import TranslationOptions
 from dragoman_models.vocabulary import Vocabulary
 from dragoman_server.config import ServerSettings
 from dragoman_server.grpc_server import ServerParts, build_server

@@ -37,7 +37,8 @@ from dragoman_models.translation.loss import SmoothedCrossEntropy
 from dragoman_models.translation.network import TranslationNetwork
 from dragoman_models.translation.recipe import TranslationRecipe
 from dragoman_models.translation.run_data import RunData
-from dragoman_models.translation.translator import TranslationOptions, Translator
+from dragoman_models.translation.translation_options import TranslationOptions
+from dragoman_models.translation.translator import Translator
 
 _AVERAGED = "averaged.safetensors"
 _LOG_COLUMNS = (

@@ -22,7 +22,9 @@ if TYPE_CHECKING:
     from dragoman_models.language_model.scoring import TextScore, TextToScore
     from dragoman_models.language_model.text_vocabulary import TextVocabulary
     from dragoman_models.search.length_normalization import LengthNormalization
-    from dragoman_models.translation.translator import Hypothesis, TranslationOptions, Translator
+    from dragoman_models.translation.hypothesis import Hypothesis
+    from dragoman_models.translation.translation_options import TranslationOptions
+    from dragoman_models.translation.translator import Translator
     from dragoman_models.vision.results import ClassProbability, DetectionOptions
     from dragoman_server.encoded_images import ImageComparison, ImageModelFacts, ImageObjects
 

@@ -18,7 +18,8 @@ from dragoman_models.training import load_checkpoint
 from dragoman_models.translation.config import NetworkConfig
 from dragoman_models.translation.recipe import TranslationRecipe
 from dragoman_models.translation.trainer import TranslationTrainer, progress_bar
-from dragoman_models.translation.translator import TranslationOptions, Translator
+from dragoman_models.translation.translation_options import TranslationOptions
+from dragoman_models.translation.translator import Translator
 
 Pairs = list[tuple[str, str]]
 TIMES = {"seconds", "tokens_per_second"}
