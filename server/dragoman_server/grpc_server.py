@@ -93,7 +93,8 @@ def build_server(
     and of the load that is shed, or else the metrics do.
     Raises `TokenFileError` where the file of accepted tokens is not sound.
     """
-    admission = AdmissionInterceptor(settings.max_deadline_seconds)
+    batcher = _batcher(settings, observer or metrics)
+    admission = AdmissionInterceptor(settings.max_deadline_seconds, batcher.check_load)
     server = grpc.aio.server(
         interceptors=(
             *(() if tracing is None else (tracing,)),
@@ -108,7 +109,6 @@ def build_server(
         ),
         options=_options(settings),
     )
-    batcher = _batcher(settings, observer or metrics)
     if metrics is not None:
         metrics.watch(batcher, repository)
     models = WorkQueue("model calls", batcher=batcher)

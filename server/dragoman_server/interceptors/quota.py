@@ -8,7 +8,6 @@ from typing import Any
 
 import grpc
 
-from dragoman_server.caller import identify
 from dragoman_server.interceptors.call_scope import (
     Context,
     Handler,
@@ -44,11 +43,9 @@ class QuotaInterceptor(grpc.aio.ServerInterceptor):
         charged = self._charged_stream if handler.request_streaming else self._charged
 
         async def answer(request: Any, context: Context) -> Any:
-            _name_caller()
             return await inner(charged(request), context)
 
         async def stream(request: Any, context: Context) -> AsyncIterator[Any]:
-            _name_caller()
             async for response in inner(charged(request), context):
                 yield response
 
@@ -64,10 +61,3 @@ class QuotaInterceptor(grpc.aio.ServerInterceptor):
     async def _charged_stream(self, requests: AsyncIterator[Any]) -> AsyncIterator[Any]:
         async for request in requests:
             yield self._charged(request)
-
-
-def _name_caller() -> None:
-    """Let the queues share by tokens, where there are some, and not by addresses."""
-    grant = current_grant()
-    if grant is not None and grant.name:
-        identify(f"token {grant.name}")
