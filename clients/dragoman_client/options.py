@@ -141,7 +141,7 @@ class TranslationOptions:
         sampling: draws ``n_best`` translations, 1 to 64, instead of searching. Default: a search.
         ensemble_models: other models whose probabilities are averaged with the first's, at most 7,
             of the same languages and vocabulary.
-        sentence_splitting: what happens with a text of several sentences. Default WHOLE_TEXT.
+        sentence_splitting: what happens with a text of several sentences. Default AT_SENTENCE_ENDS.
     """
 
     beam_width: int | None = None

@@ -50,7 +50,7 @@ async def serve(settings: ServerSettings) -> bool:
 async def _run(
     parts: ServerParts, models: ServerModels, settings: ServerSettings, address: str
 ) -> bool:
-    with _signals() as stop, closing(models.pool):
+    with _signals() as stop, closing(models.placed):
         await parts.health.start()
         await parts.server.start()
         _say(f"Dragoman is listening on {address}")

@@ -4,8 +4,8 @@ import functools
 import logging
 from dataclasses import dataclass
 
-from dragoman_models.registry import load_model
 from dragoman_models.translation.family import TranslationFamily
+from dragoman_models.vision.image_decoding import ImageLimits
 from dragoman_server.bundle_loading import BundleLoader
 from dragoman_server.config import ServerSettings
 from dragoman_server.live_models import LiveModels
@@ -14,12 +14,15 @@ from dragoman_server.model_repository import ModelRepository
 from dragoman_server.repository_scan import RepositoryFolders, peek, shipped_repository
 from dragoman_server.repository_watch import RepositoryWatcher
 from dragoman_server.served_families import (
+    CLASSIFY,
+    DETECT,
+    EMBED_IMAGE,
     EMBEDDING_SERVICE,
     LANGUAGE_MODEL_SERVICE,
     TRANSLATION_SERVICE,
 )
+from dragoman_server.served_model import load_served_model
 from dragoman_server.workers.model_placement import PlacedModels
-from dragoman_server.workers.worker_pool import WorkerPool
 
 _log = logging.getLogger(__name__)
 
@@ -27,12 +30,12 @@ _log = logging.getLogger(__name__)
 @dataclass(frozen=True, kw_only=True)
 class ServerModels:
     """The repository, what changes it, and what looks at its folders (None: nothing does);
-    and the processes that heavy models are in."""
+    and where models are, with the processes that heavy ones are in."""
 
     repository: ModelRepository
     live: LiveModels
     watcher: RepositoryWatcher | None
-    pool: WorkerPool
+    placed: PlacedModels
 
 
 def open_models(settings: ServerSettings) -> ServerModels:
@@ -51,17 +54,13 @@ def open_models(settings: ServerSettings) -> ServerModels:
             EMBEDDING_SERVICE: settings.default_models.embedding,
             TRANSLATION_SERVICE: settings.default_models.translation,
             LANGUAGE_MODEL_SERVICE: settings.default_models.language_model,
+            CLASSIFY: settings.default_models.vision_classifier,
+            DETECT: settings.default_models.vision_detector,
+            EMBED_IMAGE: settings.default_models.vision_embedder,
         },
         names=ModelNames(models.aliases, models.pinned),
     )
-    translation = TranslationFamily(
-        arithmetic=settings.translation_arithmetic, use_shortlist=settings.translation_shortlist
-    )
-    placed = PlacedModels(
-        settings.workers.counts(),
-        threads=settings.threads_per_call,
-        load=functools.partial(load_model, translation=translation),
-    )
+    placed = _placed_models(settings)
     loader = BundleLoader(
         load=placed.load,
         largest_bytes=models.largest_bundle_bytes,
@@ -71,4 +70,19 @@ def open_models(settings: ServerSettings) -> ServerModels:
     watcher = None
     if models.watch_seconds > 0:
         watcher = RepositoryWatcher(live, looked_at, models.watch_seconds)
-    return ServerModels(repository=repository, live=live, watcher=watcher, pool=placed.pool)
+    return ServerModels(repository=repository, live=live, watcher=watcher, placed=placed)
+
+
+def _placed_models(settings: ServerSettings) -> PlacedModels:
+    translation = TranslationFamily(
+        arithmetic=settings.translation_arithmetic, use_shortlist=settings.translation_shortlist
+    )
+    images = ImageLimits(
+        most_bytes=settings.limits.image_bytes, most_pixels=settings.limits.image_pixels
+    )
+    return PlacedModels(
+        settings.workers.counts(),
+        threads=settings.threads_per_call,
+        load=functools.partial(load_served_model, translation=translation, images=images),
+        image_processes=settings.workers.vision_count(),
+    )

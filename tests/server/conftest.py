@@ -25,7 +25,8 @@ from dragoman_models.embeddings.family import write_word_vectors
 from dragoman_models.embeddings.quantization import VectorEncoding
 from dragoman_models.embeddings.word_vectors import WordVectors
 from dragoman_models.errors import InvalidInputError
-from dragoman_models.translation.translator import Hypothesis, TranslationOptions
+from dragoman_models.translation.hypothesis import Hypothesis
+from dragoman_models.translation.translation_options import TranslationOptions
 from dragoman_models.vocabulary import Vocabulary
 from dragoman_server.config import ServerSettings
 from dragoman_server.grpc_server import ServerParts, build_server
@@ -35,7 +36,7 @@ from dragoman_server.model_version import ModelState, ModelVersion
 from dragoman_server.security.server_credentials import server_credentials
 
 # No processes for models that tests count the calls of.
-IN_PROCESS = {"translation": 0, "language_model": 0}
+IN_PROCESS = {"translation": 0, "language_model": 0, "vision": 0}
 
 # Two directions that the axes carry: number and kind; so cat - cats + dogs is dog.
 WORDS = ("cat", "cats", "dog", "dogs", "the", "zero")

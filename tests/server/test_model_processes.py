@@ -37,7 +37,8 @@ from dragoman_models.registry import load_model
 from dragoman_models.tokenizer import EOS, train_tokenizer
 from dragoman_models.translation.config import NetworkConfig
 from dragoman_models.translation.network import TranslationNetwork
-from dragoman_models.translation.translator import TranslationOptions, Translator
+from dragoman_models.translation.translation_options import TranslationOptions
+from dragoman_models.translation.translator import Translator
 from dragoman_models.weight_encoding import WeightEncoding, encode_weights
 from dragoman_server.model_version import ModelState, ModelVersion
 from dragoman_server.workers.model_placement import PlacedModels

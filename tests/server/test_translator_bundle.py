@@ -25,7 +25,8 @@ from dragoman_models.search.sampling_options import SamplingOptions
 from dragoman_models.tokenizer import train_tokenizer
 from dragoman_models.translation.config import NetworkConfig
 from dragoman_models.translation.network import TranslationNetwork
-from dragoman_models.translation.translator import TranslationOptions, Translator
+from dragoman_models.translation.translation_options import TranslationOptions
+from dragoman_models.translation.translator import Translator
 from dragoman_server.live_models import LiveModels
 from dragoman_server.model_repository import ModelRepository
 from dragoman_server.model_version import ModelState, ModelVersion
@@ -283,6 +284,36 @@ async def test_split_texts_and_word_links_are_those_of_the_model(
             for x in got.alignment.word_links
         ]
         assert links == [(x.source, x.target) for x in wanted.word_links]
+
+
+@pytest.mark.parametrize(
+    ("asked", "divided"),
+    [
+        (pb.SENTENCE_SPLITTING_UNSPECIFIED, True),
+        (pb.SENTENCE_SPLITTING_AT_SENTENCE_ENDS, True),
+        (pb.SENTENCE_SPLITTING_WHOLE_TEXT, False),
+    ],
+)
+async def test_texts_are_divided_unless_that_is_turned_off(
+    repository_folder: Path,
+    server_with: ServerFactory,
+    asked: pb.SentenceSplitting.ValueType,
+    divided: bool,
+) -> None:
+    version, model = await loaded(repository_folder)
+    text = "The cat sat. A dog ran! Brown foxes"
+    request = pb.TranslateRequest(
+        sources=[pb.TranslationSource(text=text)],
+        options=pb.TranslationOptions(max_length=6, sentence_splitting=asked),
+    )
+    async with server_with(versions=[version]) as server:
+        (result,) = (await server.translation.Translate(request)).results
+    by_choice = {
+        choice: model.translate([text], TranslationOptions(max_length=6, split_sentences=choice))
+        for choice in (False, True)
+    }
+    assert by_choice[False][0][0].text != by_choice[True][0][0].text
+    assert result.translation.hypotheses[0].text == by_choice[divided][0][0].text
 
 
 async def test_an_ensemble_names_its_models_and_refuses_what_does_not_fit(

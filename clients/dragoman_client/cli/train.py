@@ -10,6 +10,8 @@ import typer
 
 from dragoman_client.cli.extras import needs_extra
 from dragoman_client.cli.reporting import CommandError, report
+from dragoman_client.cli.train_classifier import classifier
+from dragoman_client.cli.train_image_embedder import image_embedder
 from dragoman_client.cli.train_synthetic import back_translation
 from dragoman_client.cli.train_vectors import glove, word2vec
 
@@ -27,6 +29,8 @@ def train() -> typer.Typer:
     app.command()(language_model)
     app.command()(word2vec)
     app.command()(glove)
+    app.command()(image_embedder)
+    app.command()(classifier)
     return app
 
 

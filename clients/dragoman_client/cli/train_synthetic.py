@@ -77,7 +77,7 @@ def back_translation(
         from dragoman_models.translation.held_out import read_held_out
         from dragoman_models.translation.monolingual import SentenceSource
         from dragoman_models.translation.pair_filter import PairFilter
-        from dragoman_models.translation.translator import TranslationOptions
+        from dragoman_models.translation.translation_options import TranslationOptions
     torch.set_num_threads(threads)
     name = f"{model.absolute().parent.name}/{model.name}"
 

@@ -145,7 +145,7 @@ Ensemble = Annotated[
 Splitting = Annotated[
     SentenceSplitting | None,
     typer.Option(
-        "--sentence-splitting", show_default="whole_text",
+        "--sentence-splitting", show_default="at_sentence_ends",
         help="What happens with a text of several sentences.",
     ),
 ]  # fmt: skip

@@ -22,9 +22,11 @@ from dragoman_models.errors import BundleError, TrainingError
 from dragoman_models.registry import load_model
 from dragoman_models.training import write_atomically
 from dragoman_models.translation.corpus import SentencePair
+from dragoman_models.translation.hypothesis import Hypothesis
 from dragoman_models.translation.monolingual import SentenceSource, read_sentences
 from dragoman_models.translation.pair_filter import PairFilter, Verdict
-from dragoman_models.translation.translator import Hypothesis, TranslationOptions, Translator
+from dragoman_models.translation.translation_options import TranslationOptions
+from dragoman_models.translation.translator import Translator
 
 _CHUNK = 1000  # sentences between two records of progress
 

@@ -12,7 +12,8 @@ from pathlib import Path
 
 from dragoman_models.errors import TrainingError
 from dragoman_models.translation.entities import survives
-from dragoman_models.translation.translator import TranslationOptions, Translator
+from dragoman_models.translation.translation_options import TranslationOptions
+from dragoman_models.translation.translator import Translator
 
 
 @dataclass(frozen=True, kw_only=True)

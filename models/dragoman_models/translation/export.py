@@ -36,7 +36,8 @@ from dragoman_models.translation.network import TranslationNetwork
 from dragoman_models.translation.recipe import TranslationRecipe, read_recipe
 from dragoman_models.translation.shortlist import Shortlist, learn_shortlist
 from dragoman_models.translation.substitution import learn_substitution
-from dragoman_models.translation.translator import TranslationOptions, Translator
+from dragoman_models.translation.translation_options import TranslationOptions
+from dragoman_models.translation.translator import Translator
 from dragoman_models.weight_encoding import WeightEncoding, decode_weights, encode_weights
 
 _BEAM_WIDTHS = (1, 5)
@@ -140,7 +141,7 @@ def bleu_by_beam_width(
     """sacreBLEU (13a, mixed case) of the pairs' sources at each beam width measured."""
     scores = {}
     for beam_width in _BEAM_WIDTHS:
-        options = TranslationOptions(beam_width=beam_width)
+        options = TranslationOptions(beam_width=beam_width, split_sentences=True)
         answers = translator.translate([pair.source for pair in pairs], options)
         hypotheses = [answer[0].text for answer in answers]
         scores[f"beam_{beam_width}"] = corpus_bleu(hypotheses, [pair.target for pair in pairs])
@@ -153,7 +154,9 @@ def measure(run: TrainedRun, *, test: Path, probes: Path) -> RunFigures:
     def pairs(path: Path | tuple[Path, Path]) -> list[SentencePair]:
         return read_pairs(path, **run.recipe.columns)
 
-    outcomes = probe_translator(run.translator, read_probes(probes), TranslationOptions())
+    outcomes = probe_translator(
+        run.translator, read_probes(probes), TranslationOptions(split_sentences=True)
+    )
     dev_bleu, test_bleu = (
         bleu_by_beam_width(run.translator, pairs(path)) for path in (run.recipe.dev, test)
     )

@@ -28,7 +28,8 @@ from dragoman_models.translation.export import bare_run
 from dragoman_models.translation.paper_protocol import PAPER, PLAIN, protocol_scores
 from dragoman_models.translation.recipe import TranslationRecipe, read_recipe
 from dragoman_models.translation.text_preparation import MosesText
-from dragoman_models.translation.translator import TranslationOptions, Translator
+from dragoman_models.translation.translation_options import TranslationOptions
+from dragoman_models.translation.translator import Translator
 
 TEST_SETS = ("test_2016_flickr", "test_2017_flickr", "test_2017_mscoco")
 _PROTOCOLS = {

@@ -16,7 +16,7 @@ from dragoman_models.translation.source_task import SourceRequest
 
 if TYPE_CHECKING:
     from dragoman_models.tokenizer import SubwordTokenizer
-    from dragoman_models.translation.translator import Hypothesis
+    from dragoman_models.translation.hypothesis import Hypothesis
 
 _ITEM = re.compile(r"(sources|prefixes)\[([0-9]+)\](.*)")
 

@@ -1,12 +1,13 @@
 """What models of images take and answer: the shapes that training, serving and clients share."""
 
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 # (height, width, 3), unsigned 8-bit red, green and blue; upright: its orientation has been applied.
-type RgbImage = NDArray[np.uint8]
+RgbImage: TypeAlias = NDArray[np.uint8]
 
 
 @dataclass(frozen=True, kw_only=True)

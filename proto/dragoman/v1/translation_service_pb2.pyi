@@ -30,7 +30,7 @@ class _SentenceSplitting:
 class _SentenceSplittingEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_SentenceSplitting.ValueType], _builtins.type):
     DESCRIPTOR: _descriptor.EnumDescriptor
     SENTENCE_SPLITTING_UNSPECIFIED: _SentenceSplitting.ValueType  # 0
-    """The default: WHOLE_TEXT."""
+    """The default: AT_SENTENCE_ENDS."""
     SENTENCE_SPLITTING_WHOLE_TEXT: _SentenceSplitting.ValueType  # 1
     """The text is translated as one sentence. Models of single sentences translate long texts badly."""
     SENTENCE_SPLITTING_AT_SENTENCE_ENDS: _SentenceSplitting.ValueType  # 2
@@ -45,7 +45,7 @@ class SentenceSplitting(_SentenceSplitting, metaclass=_SentenceSplittingEnumType
     """SentenceSplitting says how a text of several sentences is translated."""
 
 SENTENCE_SPLITTING_UNSPECIFIED: SentenceSplitting.ValueType  # 0
-"""The default: WHOLE_TEXT."""
+"""The default: AT_SENTENCE_ENDS."""
 SENTENCE_SPLITTING_WHOLE_TEXT: SentenceSplitting.ValueType  # 1
 """The text is translated as one sentence. Models of single sentences translate long texts badly."""
 SENTENCE_SPLITTING_AT_SENTENCE_ENDS: SentenceSplitting.ValueType  # 2
@@ -255,7 +255,7 @@ class TranslationOptions(_message.Message):
     for search and score; log_prob stays the model's own. Absent means 1, no penalty.
     """
     sentence_splitting: Global___SentenceSplitting.ValueType
-    """What happens with a text of several sentences. Default: WHOLE_TEXT."""
+    """What happens with a text of several sentences. Default: AT_SENTENCE_ENDS."""
     @_builtins.property
     def banned_phrases(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Phrases that no hypothesis may contain as whole words, at most 64 of at most 200 characters; case

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 import grpc
@@ -11,26 +10,25 @@ from google.protobuf import descriptor_pool
 from google.protobuf.descriptor import Descriptor
 
 from dragoman_server.interceptors.call_scope import (
-    Context,
     Handler,
     MadeHandlers,
-    behavior_of,
     with_behavior,
 )
+from dragoman_server.interceptors.message_checks import SERVED_PREFIX, checking_messages
 from dragoman_server.request_checks import (
     RejectedRequest,
     check_request,
     checked_deserializer,
 )
 
-_SERVED_PREFIX = "/dragoman.v1."
-
 
 class RequestCheckingInterceptor(grpc.aio.ServerInterceptor):
     """Applies `request_checks` to each request message of Dragoman's services."""
 
-    def __init__(self, most_bytes: int) -> None:
+    def __init__(self, most_bytes: int, *, of_services: Mapping[str, int] | None = None) -> None:
+        """`most_bytes` of a message; `of_services` has other limits by a service's full name."""
         self._most_bytes = most_bytes
+        self._of_services = of_services or {}
         self._handlers = MadeHandlers(self._checked_handler)
 
     async def intercept_service(
@@ -39,7 +37,7 @@ class RequestCheckingInterceptor(grpc.aio.ServerInterceptor):
         handler_call_details: grpc.HandlerCallDetails,
     ) -> Handler | None:
         handler = await continuation(handler_call_details)
-        if handler is None or not handler_call_details.method.startswith(_SERVED_PREFIX):
+        if handler is None or not handler_call_details.method.startswith(SERVED_PREFIX):
             return handler
         return self._handlers.of(handler_call_details.method, handler)
 
@@ -47,30 +45,13 @@ class RequestCheckingInterceptor(grpc.aio.ServerInterceptor):
         deserialize = handler.request_deserializer
         if deserialize is None:
             return handler
+        service = method.removeprefix("/").rpartition("/")[0]
+        most_bytes = self._of_services.get(service, self._most_bytes)
         return with_behavior(
             handler,
-            _checking(handler),
-            checked_deserializer(deserialize, _request_type(method), self._most_bytes),
+            checking_messages(handler, _checked),
+            checked_deserializer(deserialize, _request_type(method), most_bytes),
         )
-
-
-def _checking(handler: Handler) -> Callable[..., Any]:
-    inner = behavior_of(handler)
-    checked = _checked_stream if handler.request_streaming else _checked
-
-    async def answer(request: Any, context: Context) -> Any:
-        return await inner(checked(request), context)
-
-    async def stream(request: Any, context: Context) -> AsyncIterator[Any]:
-        async for response in inner(checked(request), context):
-            yield response
-
-    return stream if inspect.isasyncgenfunction(inner) else answer
-
-
-async def _checked_stream(requests: AsyncIterator[Any]) -> AsyncIterator[Any]:
-    async for request in requests:
-        yield _checked(request)
 
 
 def _checked(request: Any) -> Any:

@@ -7,7 +7,7 @@ from dragoman.v1 import decoding_pb2
 from dragoman.v1 import translation_service_pb2 as pb
 
 if TYPE_CHECKING:
-    from dragoman_models.translation.translator import Hypothesis
+    from dragoman_models.translation.hypothesis import Hypothesis
 
 
 def fill_hypothesis(

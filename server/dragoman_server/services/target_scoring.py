@@ -17,7 +17,7 @@ from dragoman_server.services.hypotheses import fill_hypothesis
 from dragoman_server.services.translation_options import length_normalization
 
 if TYPE_CHECKING:
-    from dragoman_models.translation.translator import Hypothesis
+    from dragoman_models.translation.hypothesis import Hypothesis
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -15,7 +15,8 @@ from dragoman_server.model_version import ModelVersion
 from dragoman_server.services.hypotheses import fill_hypothesis
 
 if TYPE_CHECKING:
-    from dragoman_models.translation.translator import Hypothesis, TranslationOptions
+    from dragoman_models.translation.hypothesis import Hypothesis
+    from dragoman_models.translation.translation_options import TranslationOptions
 
 _OF_SOURCE = re.compile(r"(sources|prefixes)\[([0-9]+)\](?:\.(.+))?")
 _FIELDS = {"sources": "text", "prefixes": "target_prefix"}  # the model's names, and the API's

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     # Torch is heavy, and a server that only embeds words never needs it.
     from dragoman_models.search.diverse_beams import DiverseBeams
     from dragoman_models.search.length_normalization import LengthNormalization
-    from dragoman_models.translation.translator import TranslationOptions
+    from dragoman_models.translation.translation_options import TranslationOptions
 
 _DEFAULT_STRENGTH = 0.5
 _Number = Literal[
@@ -26,7 +26,7 @@ _NUMBERS: tuple[_Number, ...] = get_args(_Number)
 def translation_options(options: pb.TranslationOptions) -> "TranslationOptions":
     """Raises `InvalidInputError` with one violation for each option out of range."""
     from dragoman_models.search.beam_search import EarlyStopping
-    from dragoman_models.translation.translator import TranslationOptions
+    from dragoman_models.translation.translation_options import TranslationOptions
 
     stopping = {
         decoding_pb2.EARLY_STOPPING_UNSPECIFIED: EarlyStopping.NO_BETTER_POSSIBLE,
@@ -43,7 +43,7 @@ def translation_options(options: pb.TranslationOptions) -> "TranslationOptions":
         banned_phrases=tuple(options.banned_phrases),
         diverse_beams=_diverse_beams(options),
         return_alignments=options.return_alignments,
-        split_sentences=options.sentence_splitting == pb.SENTENCE_SPLITTING_AT_SENTENCE_ENDS,
+        split_sentences=options.sentence_splitting != pb.SENTENCE_SPLITTING_WHOLE_TEXT,
         **sampling_options(options),
     )
     violations = made.violations()

@@ -6,9 +6,17 @@ from dragoman_models.bundle import Bundle
 from dragoman_models.registry import load_model
 from dragoman_models.translation.arithmetic.choice import Arithmetic
 from dragoman_models.translation.family import TranslationFamily
-from dragoman_server.workers.remote_models import RemoteLanguageModel, RemoteTranslator
-from dragoman_server.workers.shared_bundle import SharedBundle, shared
+from dragoman_server.served_families import IMAGE_FAMILIES
+from dragoman_server.workers.remote_models import (
+    RemoteImageModel,
+    RemoteLanguageModel,
+    RemoteTranslator,
+)
+from dragoman_server.workers.shared_bundle import SharedBundle, shared, whole
 from dragoman_server.workers.worker_pool import WorkerPool
+
+# Where the processors are busy, models of images have what models of text leave them.
+_IMAGE_NICENESS = 10
 
 
 class PlacedModels:
@@ -20,18 +28,31 @@ class PlacedModels:
         *,
         threads: int,
         load: Callable[[Bundle], object] = load_model,
+        image_processes: int = 0,
     ) -> None:
         """Args:
         counts: worker processes by family; 0 for models in the server's own process.
         threads: that one process computes with.
         load: what turns a bundle into a model, here as there.
+        image_processes: those of the models of images, which no other model is in.
         """
         self._counts = counts
         self._load = load
         self.pool = WorkerPool(max(counts.values(), default=0), threads=threads, load=load)
+        self.image_pool = WorkerPool(
+            image_processes, threads=threads, load=load, niceness=_IMAGE_NICENESS
+        )
+
+    def close(self) -> None:
+        """Kill all processes and start no more."""
+        self.pool.close()
+        self.image_pool.close()
 
     def load(self, bundle: Bundle) -> object:
         """The model in `bundle`, or what stands for it; raises `BundleError`."""
+        if bundle.family in IMAGE_FAMILIES and self.image_pool.size:
+            number = self.image_pool.add(whole(bundle), self.image_pool.size)
+            return RemoteImageModel(self.image_pool, number)
         count = self._counts.get(bundle.family, 0)
         if not count:
             return self._load(bundle)

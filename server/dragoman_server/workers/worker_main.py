@@ -30,15 +30,13 @@ from dragoman_server.workers.messages import (
 
 
 def main() -> None:
-    """Arguments: the number of the pipe's descriptor, and of threads."""
+    """Arguments: the number of the pipe's descriptor, and the niceness."""
     # Ctrl-C, and a SIGTERM for the whole group, are for the server, which drains first.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
     with suppress(OSError):  # where memory is short, this process goes before the server does
         Path("/proc/self/oom_score_adj").write_text("500")
-    import torch
-
-    torch.set_num_threads(int(sys.argv[2]))
+    os.nice(int(sys.argv[2]))
     WorkerMain(Connection(int(sys.argv[1]))).run()
 
 

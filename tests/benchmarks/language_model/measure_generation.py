@@ -2,8 +2,7 @@
 
     OMP_NUM_THREADS=1 python tests/benchmarks/language_model/measure_generation.py
 
-A network of the shipped model's size with random weights, over characters: what is drawn costs the
-same. No server, no network: `GenerationEngine` alone.
+The shipped model, or that of `--bundle`. No server, no network: `GenerationEngine` alone.
 """
 
 from __future__ import annotations
@@ -11,34 +10,27 @@ from __future__ import annotations
 import argparse
 import statistics
 import time
+from pathlib import Path
+from typing import cast
 
 import torch
 
-from dragoman_models.language_model.config import NetworkConfig
+import dragoman_models
+from dragoman_models.bundle import read_bundle
 from dragoman_models.language_model.generation_options import GenerationOptions
 from dragoman_models.language_model.language_model import LanguageModel
-from dragoman_models.language_model.network import LanguageModelNetwork
-from dragoman_models.language_model.text_vocabulary import CharacterVocabulary
+from dragoman_models.registry import load_model
 from dragoman_models.search.sampling_options import SamplingOptions
-from dragoman_models.vocabulary import Vocabulary
 
-V = 6000
-
-
-def model_of_shipped_size() -> LanguageModel:
-    """Two layers of LSTM, 544 and 304 units, 6,000 tokens."""
-    characters = [chr(0x4E00 + i) for i in range(V - 2)]
-    vocabulary = CharacterVocabulary(Vocabulary(["<unk>", "<eos>", *characters]))
-    config = NetworkConfig(vocabulary_size=V, embedding_size=304, hidden_size=544)
-    torch.manual_seed(0)
-    return LanguageModel(LanguageModelNetwork(config), vocabulary, language="zh")
+SHIPPED = Path(dragoman_models.__path__[0]) / "pretrained" / "english-lstm" / "1"
+PROMPT = "Once upon a time there was an old man who"
 
 
 def first_token_seconds(model: LanguageModel, options: GenerationOptions) -> float:
-    """From the prompt's text to the first token, of a prompt of ten tokens."""
+    """From the prompt's text to the first token, of a prompt of about ten tokens."""
     engine = model.engine()
     began = time.perf_counter()
-    engine.join("一丁七万丈三上下不与", options, seed=0)
+    engine.join(PROMPT, options, seed=0)
     while not engine.step():
         pass
     return time.perf_counter() - began
@@ -47,7 +39,7 @@ def first_token_seconds(model: LanguageModel, options: GenerationOptions) -> flo
 def tokens_a_second(model: LanguageModel, options: GenerationOptions, streams: int) -> float:
     """All streams together, over max_tokens steps, prompts not counted."""
     engine = model.engine()
-    engine.join("一丁", options, seed=0, samples=streams)
+    engine.join(PROMPT, options, seed=0, samples=streams)
     engine.step()
     began, tokens = time.perf_counter(), 0
     while engine.active:
@@ -58,11 +50,12 @@ def tokens_a_second(model: LanguageModel, options: GenerationOptions, streams: i
 def main() -> None:
     """Prints a row for each number of streams, and what top-p costs."""
     parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--bundle", type=Path, default=SHIPPED)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--tokens", type=int, default=100)
     arguments = parser.parse_args()
     torch.set_num_threads(1)
-    model = model_of_shipped_size()
+    model = cast("LanguageModel", load_model(read_bundle(arguments.bundle)))
     for name, sampling in (("plain", SamplingOptions()), ("top-p", SamplingOptions(top_p=0.9))):
         options = GenerationOptions(
             sampling=sampling, max_tokens=arguments.tokens, min_tokens=arguments.tokens

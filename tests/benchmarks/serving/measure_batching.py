@@ -46,7 +46,7 @@ def offline(seconds: float) -> dict[str, float]:
     """Sentences a second in batches of 64, and the median milliseconds of one sentence alone."""
     from dragoman_models.bundle import read_bundle
     from dragoman_models.registry import load_model
-    from dragoman_models.translation.translator import TranslationOptions
+    from dragoman_models.translation.translation_options import TranslationOptions
     from dragoman_server.repository_scan import shipped_repository
 
     version = max((shipped_repository() / _MODEL).iterdir(), key=lambda path: int(path.name))

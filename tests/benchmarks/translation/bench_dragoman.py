@@ -17,7 +17,8 @@ from dragoman_models.translation.arithmetic.choice import Arithmetic
 from dragoman_models.translation.config import NetworkConfig
 from dragoman_models.translation.network import TranslationNetwork
 from dragoman_models.translation.shortlist import Shortlist
-from dragoman_models.translation.translator import TranslationOptions, Translator
+from dragoman_models.translation.translation_options import TranslationOptions
+from dragoman_models.translation.translator import Translator
 
 TOKENIZER = Path(__file__).parents[3] / "models/dragoman_models/pretrained/en-de/1/tokenizer.model"
 _COMMON, _PER_PIECE = 128, 20

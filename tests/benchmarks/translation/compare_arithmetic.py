@@ -23,7 +23,8 @@ from dragoman_models.translation.arithmetic.choice import Arithmetic, available,
 from dragoman_models.translation.corpus import SentencePair, read_pairs
 from dragoman_models.translation.family import TranslationFamily
 from dragoman_models.translation.shortlist import Shortlist, learn_shortlist
-from dragoman_models.translation.translator import TranslationOptions, Translator
+from dragoman_models.translation.translation_options import TranslationOptions
+from dragoman_models.translation.translator import Translator
 
 PRETRAINED = Path(__file__).parents[3] / "models/dragoman_models/pretrained"
 TOLERANCE = 0.2

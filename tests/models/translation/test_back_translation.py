@@ -19,9 +19,11 @@ from dragoman_models.translation.back_translation import (
 )
 from dragoman_models.translation.corpus import SentencePair, read_pairs
 from dragoman_models.translation.held_out import HeldOut
+from dragoman_models.translation.hypothesis import Hypothesis
 from dragoman_models.translation.monolingual import SentenceSource, read_sentences
 from dragoman_models.translation.pair_filter import PairFilter, Verdict
-from dragoman_models.translation.translator import Hypothesis, TranslationOptions, Translator
+from dragoman_models.translation.translation_options import TranslationOptions
+from dragoman_models.translation.translator import Translator
 
 
 class Upsidedown(Translator):

@@ -10,7 +10,8 @@ from dragoman_models.errors import InvalidInputError, WorkCancelledError
 from dragoman_models.search.beam_search import EarlyStopping
 from dragoman_models.search.length_normalization import LengthNormalization
 from dragoman_models.tokenizer import EOS
-from dragoman_models.translation.translator import TranslationOptions, Translator
+from dragoman_models.translation.translation_options import TranslationOptions
+from dragoman_models.translation.translator import Translator
 
 SOURCES = ["Tom", "Il fait froid ce matin.", "Le chat dort sur la table.", "שלום 🙂"]
 

@@ -12,7 +12,8 @@ from dragoman_models.search.sampling_options import SamplingOptions
 from dragoman_models.tokenizer import EOS, SubwordTokenizer, train_tokenizer
 from dragoman_models.translation.config import NetworkConfig
 from dragoman_models.translation.network import TranslationNetwork
-from dragoman_models.translation.translator import TranslationOptions, Translator
+from dragoman_models.translation.translation_options import TranslationOptions
+from dragoman_models.translation.translator import Translator
 
 SOURCES = ["Tom", "Il fait froid ce matin.", "Le chat dort sur la table.", "שלום 🙂"]
 OPTIONS = TranslationOptions(beam_width=3, n_best=3, max_length=10, return_alignments=True)

@@ -15,8 +15,13 @@ from dragoman_models.translation.entity_repair import (
     learn_stand_ins,
     stand_ins_of,
 )
+from dragoman_models.translation.hypothesis import Hypothesis
+from dragoman_models.translation.phrases import PhraseReader
+from dragoman_models.translation.searched_network import PlainModel
+from dragoman_models.translation.source_search import SourceSearch
 from dragoman_models.translation.source_task import SourceTask
-from dragoman_models.translation.translator import Hypothesis, TranslationOptions, Translator
+from dragoman_models.translation.translation_options import TranslationOptions
+from dragoman_models.translation.translator import Translator
 
 STAND_INS = StandIns(names=("Tom", "Mary"), places=("Tokyo", "Kyoto"))
 REPAIR = EntityRepair(stand_ins=STAND_INS, known=frozenset(("afrique", "elle", "tom", "bonjour")))
@@ -92,26 +97,42 @@ def test_stand_ins_that_are_missing_are_named(config: dict[str, object]) -> None
         stand_ins_of(config)
 
 
-class Forgetful(Translator):
+class ForgetfulSearch(SourceSearch):
     """Translates word by word into itself, and forgets every name but Tom."""
 
-    def __init__(self, tokenizer: SubwordTokenizer, network: Translator) -> None:
-        super().__init__(
-            network.network, tokenizer, source_language="fr", target_language="en", repair=REPAIR
-        )
+    def __init__(self, translator: Translator) -> None:
+        tokenizer = translator.tokenizer
+        super().__init__([PlainModel(translator.network)], tokenizer, PhraseReader(tokenizer))
+        self.translator = translator
         self.searches = 0
 
-    def _searched(
+    def search(
         self,
         tasks: Sequence[SourceTask],
         options: TranslationOptions,
         cancelled: Callable[[int], bool] | None,
     ) -> list[tuple[Hypothesis, ...]]:
         self.searches += len(tasks)
-        real = super()._searched(tasks, options, cancelled)
-        sources = [self.tokenizer.decode(task.tokens) for task in tasks]
-        written = self.score_targets([(s, s.replace("Zeynep", "Zey")) for s in sources])
+        real = super().search(tasks, options, cancelled)
+        sources = [self.translator.tokenizer.decode(task.tokens) for task in tasks]
+        pairs = [(source, source.replace("Zeynep", "Zey")) for source in sources]
+        written = self.translator.score_targets(pairs)
         return [(one,) if answer else () for answer, one in zip(real, written, strict=True)]
+
+
+class Forgetful(Translator):
+    """A translator with such a search."""
+
+    def __init__(self, tokenizer: SubwordTokenizer, network: Translator) -> None:
+        super().__init__(
+            network.network, tokenizer, source_language="fr", target_language="en", repair=REPAIR
+        )
+        self._search = self.forgetful = ForgetfulSearch(self)
+
+    @property
+    def searches(self) -> int:
+        """Sources that were searched."""
+        return self.forgetful.searches
 
 
 def test_a_lost_name_is_translated_again_and_scored_as_it_is_returned(

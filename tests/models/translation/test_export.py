@@ -14,7 +14,8 @@ from dragoman_models.registry import load_model
 from dragoman_models.translation.export import main
 from dragoman_models.translation.recipe import read_recipe
 from dragoman_models.translation.trainer import TranslationTrainer
-from dragoman_models.translation.translator import TranslationOptions, Translator
+from dragoman_models.translation.translation_options import TranslationOptions
+from dragoman_models.translation.translator import Translator
 
 RECIPE = """
 source_language = "fr"

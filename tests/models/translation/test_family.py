@@ -17,7 +17,8 @@ from dragoman_models.translation.config import NetworkConfig
 from dragoman_models.translation.family import SHORTLIST, TranslationFamily
 from dragoman_models.translation.network import TranslationNetwork
 from dragoman_models.translation.shortlist import learn_shortlist
-from dragoman_models.translation.translator import TranslationOptions, Translator
+from dragoman_models.translation.translation_options import TranslationOptions
+from dragoman_models.translation.translator import Translator
 
 MakeNetwork = Callable[[NetworkConfig], TranslationNetwork]
 

@@ -34,7 +34,8 @@ from dragoman_models.translation.paper_protocol import PAPER, PLAIN, protocol_sc
 from dragoman_models.translation.recipe import read_recipe
 from dragoman_models.translation.text_preparation import MosesText
 from dragoman_models.translation.trainer import TranslationTrainer
-from dragoman_models.translation.translator import TranslationOptions, Translator
+from dragoman_models.translation.translation_options import TranslationOptions
+from dragoman_models.translation.translator import Translator
 from dragoman_models.weight_encoding import WeightEncoding
 
 # --- the papers' protocol ---

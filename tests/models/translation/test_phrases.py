@@ -10,7 +10,8 @@ from dragoman_models.search.diverse_beams import DiverseBeams
 from dragoman_models.search.phrase_automaton import phrase_of
 from dragoman_models.tokenizer import SubwordTokenizer
 from dragoman_models.translation.phrases import PhraseReader, SourcePhrases
-from dragoman_models.translation.translator import TranslationOptions, Translator
+from dragoman_models.translation.translation_options import TranslationOptions
+from dragoman_models.translation.translator import Translator
 
 SOURCES = ["Tom", "Il fait froid ce matin.", "Le chat dort sur la table.", "שלום 🙂"]
 PHRASES = [["cat"], [], ["the station?", "Tom is"], ["שלום", "🙂!", "naïve", "日本"]]

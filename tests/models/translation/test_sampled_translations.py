@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from dragoman_models.search.sampling_options import SamplingOptions
-from dragoman_models.translation.translator import TranslationOptions, Translator
+from dragoman_models.translation.translation_options import TranslationOptions
+from dragoman_models.translation.translator import Translator
 
 SOURCES = ["Tom", "Il fait froid ce matin.", "Le chat dort sur la table.", "שלום 🙂", "Tom"]
 

@@ -8,8 +8,10 @@ import pytest
 from dragoman_models.errors import InvalidInputError
 from dragoman_models.search.sampling_options import SamplingOptions
 from dragoman_models.tokenizer import EOS
+from dragoman_models.translation.hypothesis import Hypothesis
 from dragoman_models.translation.sentence_splitting import split_sentences
-from dragoman_models.translation.translator import Hypothesis, TranslationOptions, Translator
+from dragoman_models.translation.translation_options import TranslationOptions
+from dragoman_models.translation.translator import Translator
 from dragoman_models.translation.word_alignment import words_of
 
 TEXTS = [

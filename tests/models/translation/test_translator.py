@@ -11,8 +11,10 @@ from dragoman_models.errors import InvalidInputError
 from dragoman_models.search.length_normalization import LengthNormalization
 from dragoman_models.tokenizer import BOS, EOS, PAD, UNK, SubwordTokenizer
 from dragoman_models.translation.config import NetworkConfig
+from dragoman_models.translation.hypothesis import Hypothesis
 from dragoman_models.translation.network import TranslationNetwork
-from dragoman_models.translation.translator import Hypothesis, TranslationOptions, Translator
+from dragoman_models.translation.translation_options import TranslationOptions
+from dragoman_models.translation.translator import Translator
 
 SOURCES = [
     "Tom",

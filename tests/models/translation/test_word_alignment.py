@@ -6,7 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dragoman_models.tokenizer import SubwordTokenizer
-from dragoman_models.translation.translator import TranslationOptions, Translator
+from dragoman_models.translation.translation_options import TranslationOptions
+from dragoman_models.translation.translator import Translator
 from dragoman_models.translation.word_alignment import LEAST_SHARE, word_links, words_of
 
 SOURCES = [

@@ -19,7 +19,8 @@ from dragoman.v1 import translation_service_pb2 as pb
 from dragoman_models.tokenizer import train_tokenizer
 from dragoman_models.translation.config import NetworkConfig
 from dragoman_models.translation.network import TranslationNetwork
-from dragoman_models.translation.translator import TranslationOptions, Translator
+from dragoman_models.translation.translation_options import TranslationOptions
+from dragoman_models.translation.translator import Translator
 
 if TYPE_CHECKING:
     from tests.server.conftest import RunningServer, ServerFactory

@@ -9,7 +9,7 @@ import pytest
 
 from dragoman.v1 import translation_service_pb2 as pb
 from dragoman_models.search.beam_search import EarlyStopping
-from dragoman_models.translation.translator import TranslationOptions
+from dragoman_models.translation.translation_options import TranslationOptions
 from dragoman_server.batching.option_key import option_key, request_key
 
 

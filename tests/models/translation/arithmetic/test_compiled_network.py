@@ -10,10 +10,12 @@ from dragoman_models.tokenizer import SubwordTokenizer
 from dragoman_models.translation.arithmetic.choice import Arithmetic, available, host_features
 from dragoman_models.translation.arithmetic.network import CompiledNetwork
 from dragoman_models.translation.arithmetic.packing import Precision
+from dragoman_models.translation.hypothesis import Hypothesis
 from dragoman_models.translation.network import TranslationNetwork
 from dragoman_models.translation.searched_network import PlainModel
 from dragoman_models.translation.shortlist import Shortlist
-from dragoman_models.translation.translator import Hypothesis, TranslationOptions, Translator
+from dragoman_models.translation.translation_options import TranslationOptions
+from dragoman_models.translation.translator import Translator
 
 KINDS = sorted({Arithmetic.FLOAT32, *available(host_features())}, key=lambda kind: kind.value)
 PRECISIONS = [Precision(kind.value) for kind in KINDS]
