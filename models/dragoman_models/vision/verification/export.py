@@ -50,9 +50,9 @@ def export(
         "family": IMAGE_EMBEDDER,
         "description": f"Embeds images of {what} and tells whether two show the same.",
         "license": data.license,
-        "parameter_count": sum(weight.numel() for weight in run.weights.values()),
+        "parameter_count": run.parameter_count,
         "dimensions": recipe.network.dimensions,
-        "threshold": round(figures.threshold, 4),
+        "threshold": figures.threshold,
         "network": recipe.network.model_dump(mode="json"),
         "recipe": recipe.model_dump(mode="json", exclude={"omniglot", "identities"}),
         "libraries": {
