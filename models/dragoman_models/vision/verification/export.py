@@ -44,9 +44,31 @@ def export(
     Raises:
         BundleError: it cannot be written.
     """
+    curve = [
+        {name: float(row[name]) for name in ("update", "train_loss", "valid_accuracy")}
+        for row in run.curve
+    ]
+    write_bundle(
+        out,
+        config=_config(run, figures, data),
+        tensors=run.weights,
+        files={"roc.png": roc_picture(figures.verification)},
+        metrics={"command": commands[-1], "test": as_metrics(figures), "learning_curve": curve},
+        card=image_embedder_card(
+            run,
+            figures,
+            name=out.absolute().parent.name,
+            data=data,
+            parts=_parts(images),
+            commands=commands,
+        ),
+    )
+
+
+def _config(run: TrainedRun, figures: TestFigures, data: TrainingData) -> dict[str, Any]:
     recipe = run.recipe
     what = "people" if recipe.identities is not None else "handwritten characters"
-    config: dict[str, Any] = {
+    return {
         "family": IMAGE_EMBEDDER,
         "description": f"Embeds images of {what} and tells whether two show the same.",
         "license": data.license,
@@ -61,25 +83,6 @@ def export(
             "safetensors": safetensors.__version__,
         },
     }
-    curve = [
-        {name: float(row[name]) for name in ("update", "train_loss", "valid_accuracy")}
-        for row in run.curve
-    ]
-    write_bundle(
-        out,
-        config=config,
-        tensors=run.weights,
-        files={"roc.png": roc_picture(figures.verification)},
-        metrics={"command": commands[-1], "test": as_metrics(figures), "learning_curve": curve},
-        card=image_embedder_card(
-            run,
-            figures,
-            name=out.absolute().parent.name,
-            data=data,
-            parts=_parts(images),
-            commands=commands,
-        ),
-    )
 
 
 def _parts(images: RunImages) -> list[str]:

@@ -44,6 +44,10 @@ class ImageEmbedderRecipe(BaseModel):
 
     network: EmbeddingConfig = EmbeddingConfig()
     augmentation: Augmentation = Augmentation()
+    class_augmentation: Augmentation | None = Field(
+        default=None,
+        description="of all images of a class in a batch alike, which makes another class of it",
+    )
     validation: Validation = Validation()
     dropout: float = Field(default=0.0, ge=0, lt=1, description="before the last layer")
     mining: Mining = "semi_hard"

@@ -76,6 +76,18 @@ def test_augmentation_of_nothing_changes_nothing_and_chance_repeats() -> None:
     assert not torch.allclose(first, images, atol=0.05)
 
 
+def test_images_of_a_class_may_be_changed_alike_into_another_class() -> None:
+    images = torch.rand(4, 1, 12, 12, generator=torch.Generator().manual_seed(1))
+    repeated = images.repeat_interleave(3, dim=0)
+    how = Augmentation(flip=True, brightness=0.1, contrast=0.1)
+    alike = augment(repeated, how, torch.Generator().manual_seed(2), alike=3).unflatten(0, (4, 3))
+    assert torch.equal(alike[:, 0], alike[:, 1])
+    assert torch.equal(alike[:, 0], alike[:, 2])
+    single = augment(images, how, torch.Generator().manual_seed(2))
+    torch.testing.assert_close(alike[:, 0], single, atol=1e-6, rtol=0)
+    assert not torch.equal(augment(repeated, how, torch.Generator().manual_seed(2))[:3], alike[0])
+
+
 def test_paper_stays_paper_wherever_a_drawing_is_moved() -> None:
     images = torch.full((50, 1, 16, 16), 0.9)
     images[:, :, 6:10, 6:10] = 0.1
