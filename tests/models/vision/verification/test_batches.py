@@ -80,7 +80,9 @@ def test_images_of_a_class_may_be_changed_alike_into_another_class() -> None:
     images = torch.rand(4, 1, 12, 12, generator=torch.Generator().manual_seed(1))
     repeated = images.repeat_interleave(3, dim=0)
     how = Augmentation(flip=True, brightness=0.1, contrast=0.1)
-    alike = augment(repeated, how, torch.Generator().manual_seed(2), alike=3).unflatten(0, (4, 3))
+    alike = augment(repeated, how, torch.Generator().manual_seed(2), alike=3).reshape(
+        4, 3, 1, 12, 12
+    )
     assert torch.equal(alike[:, 0], alike[:, 1])
     assert torch.equal(alike[:, 0], alike[:, 2])
     single = augment(images, how, torch.Generator().manual_seed(2))
