@@ -21,8 +21,8 @@ class TrainingData:
 _CARD = """\
 # {name}: image embedder
 
-A residual convolutional network that turns an image into {dimensions} numbers, a vector of length
-1; the nearer two vectors, the likelier their images show the same {what}. {parameters:,}
+A residual convolutional network that turns an image into a vector of {dimensions} numbers and
+length 1; the nearer two vectors, the likelier their images show the same {what}. {parameters:,}
 parameters, stored in 16 bits: {size} x {size} pixels ({color}), a stem of {stem} channels, stages
 of {stages}. Trained by triplet loss: {loss}.
 
@@ -31,8 +31,9 @@ of {stages}. Trained by triplet loss: {loss}.
 - Trained on: {data}
 - Licence of the data: {license}
 - Attribution: {attribution}
-- Learnt: {learnt}. Steered and calibrated by: {valid}. Tested on: {test}, which no choice was
-  made by.
+- Learnt: {learnt}.
+- Steered and calibrated by: {valid}.
+- Tested on: {test}, by which nothing was chosen.
 
 ## Measured
 
@@ -45,8 +46,8 @@ image each of {ways} classes and asks for the class of one further image of each
 
 {protocols}
 
-Two images are taken for the same within a distance of **{threshold:.4f}**, where false acceptance
-and false rejection of {valid} are equal ({valid_equal:.2%}, all pairs within a group).
+Two images are taken for the same within a distance of **{threshold:.4f}**. There, false acceptance
+and false rejection of what steered are equal ({valid_equal:.2%}, all pairs within a group).
 
 | all pairs | of one class | of two | equal error | rejected at 1 % false acceptance | at the \
 threshold: false acceptance | false rejection |
@@ -107,7 +108,7 @@ def image_embedder_card(
         name=name,
         what="character" if drawings else "person",
         dimensions=network.dimensions,
-        parameters=sum(weight.numel() for weight in run.weights.values()),
+        parameters=run.parameter_count,
         size=network.image_size,
         color=network.color,
         stem=network.stem,

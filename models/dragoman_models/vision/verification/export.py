@@ -44,30 +44,13 @@ def export(
     Raises:
         BundleError: it cannot be written.
     """
-    recipe = run.recipe
-    what = "people" if recipe.identities is not None else "handwritten characters"
-    config: dict[str, Any] = {
-        "family": IMAGE_EMBEDDER,
-        "description": f"Embeds images of {what} and tells whether two show the same.",
-        "license": data.license,
-        "parameter_count": sum(weight.numel() for weight in run.weights.values()),
-        "dimensions": recipe.network.dimensions,
-        "threshold": round(figures.threshold, 4),
-        "network": recipe.network.model_dump(mode="json"),
-        "recipe": recipe.model_dump(mode="json", exclude={"omniglot", "identities"}),
-        "libraries": {
-            "torch": torch.__version__,
-            "numpy": numpy.__version__,
-            "safetensors": safetensors.__version__,
-        },
-    }
     curve = [
         {name: float(row[name]) for name in ("update", "train_loss", "valid_accuracy")}
         for row in run.curve
     ]
     write_bundle(
         out,
-        config=config,
+        config=_config(run, figures, data),
         tensors=run.weights,
         files={"roc.png": roc_picture(figures.verification)},
         metrics={"command": commands[-1], "test": as_metrics(figures), "learning_curve": curve},
@@ -80,6 +63,26 @@ def export(
             commands=commands,
         ),
     )
+
+
+def _config(run: TrainedRun, figures: TestFigures, data: TrainingData) -> dict[str, Any]:
+    recipe = run.recipe
+    what = "people" if recipe.identities is not None else "handwritten characters"
+    return {
+        "family": IMAGE_EMBEDDER,
+        "description": f"Embeds images of {what} and tells whether two show the same.",
+        "license": data.license,
+        "parameter_count": run.parameter_count,
+        "dimensions": recipe.network.dimensions,
+        "threshold": figures.threshold,
+        "network": recipe.network.model_dump(mode="json"),
+        "recipe": recipe.model_dump(mode="json", exclude={"omniglot", "identities"}),
+        "libraries": {
+            "torch": torch.__version__,
+            "numpy": numpy.__version__,
+            "safetensors": safetensors.__version__,
+        },
+    }
 
 
 def _parts(images: RunImages) -> list[str]:

@@ -54,6 +54,11 @@ class TrainedRun:
     network: EmbeddingNetwork
     curve: list[dict[str, str]]
 
+    @property
+    def parameter_count(self) -> int:
+        """How many numbers were learnt."""
+        return sum(parameter.numel() for parameter in self.network.parameters())
+
 
 @dataclass(frozen=True, kw_only=True)
 class VerificationFigures:
@@ -114,6 +119,7 @@ def measure(
     """
     valid = all_pairs(images.valid, embedded(run.network, images.valid.pixels), protocol="within")
     valid_equal = equal_error(roc(valid))
+    threshold = round(valid_equal.threshold, 4)  # as it is stored
     vectors = embedded(run.network, images.test.pixels)
     one_shot: dict[Protocol, OneShotFigures] = {}
     baseline: dict[Protocol, OneShotFigures] = {}
@@ -126,12 +132,12 @@ def measure(
         if drawings is not None:
             baseline[protocol] = _baseline(runs, drawings)
     return TestFigures(
-        threshold=valid_equal.threshold,
+        threshold=threshold,
         valid_equal=valid_equal,
         one_shot=one_shot,
         baseline=baseline,
         verification={
-            protocol: _verification(images.test, vectors, protocol, valid_equal.threshold)
+            protocol: _verification(images.test, vectors, protocol, threshold)
             for protocol in _protocols(run.recipe)
         },
     )
@@ -174,7 +180,7 @@ def _verification(
 def as_metrics(figures: TestFigures) -> dict[str, Any]:
     """The figures as they stand in metrics.json."""
     return {
-        "threshold": round(figures.threshold, 4),
+        "threshold": figures.threshold,
         "valid_equal_error_rate": round(figures.valid_equal.rate, 4),
         "one_shot": {name: _as_json(one) for name, one in figures.one_shot.items()},
         "modified_hausdorff": {name: _as_json(one) for name, one in figures.baseline.items()},

@@ -76,6 +76,20 @@ def test_augmentation_of_nothing_changes_nothing_and_chance_repeats() -> None:
     assert not torch.allclose(first, images, atol=0.05)
 
 
+def test_images_of_a_class_may_be_changed_alike_into_another_class() -> None:
+    images = torch.rand(4, 1, 12, 12, generator=torch.Generator().manual_seed(1))
+    repeated = images.repeat_interleave(3, dim=0)
+    how = Augmentation(flip=True, brightness=0.1, contrast=0.1)
+    alike = augment(repeated, how, torch.Generator().manual_seed(2), alike=3).reshape(
+        4, 3, 1, 12, 12
+    )
+    assert torch.equal(alike[:, 0], alike[:, 1])
+    assert torch.equal(alike[:, 0], alike[:, 2])
+    single = augment(images, how, torch.Generator().manual_seed(2))
+    torch.testing.assert_close(alike[:, 0], single, atol=1e-6, rtol=0)
+    assert not torch.equal(augment(repeated, how, torch.Generator().manual_seed(2))[:3], alike[0])
+
+
 def test_paper_stays_paper_wherever_a_drawing_is_moved() -> None:
     images = torch.full((50, 1, 16, 16), 0.9)
     images[:, :, 6:10, 6:10] = 0.1
@@ -88,17 +102,18 @@ def test_paper_stays_paper_wherever_a_drawing_is_moved() -> None:
 def test_a_right_angle_turns_an_image_as_rot90_does() -> None:
     images = torch.rand(40, 1, 10, 10, generator=torch.Generator().manual_seed(1))
     how = NOTHING.model_copy(update={"rotation": 90.0})
-    # The generator's first draw of each image is the angle; one that draws only its greatest value.
     turned = augment_by_greatest_angle(images, how)
     torch.testing.assert_close(turned, torch.rot90(images, 1, (2, 3)), atol=1e-4, rtol=0)
 
 
 def augment_by_greatest_angle(images: torch.Tensor, how: Augmentation) -> torch.Tensor:
-    """By drawing until the angles are known, and undoing all but the quarter turn."""
-    from dragoman_models.vision.verification import augmentation
+    """As where chance draws nothing but its greatest value."""
+
+    def greatest(*shape: int, generator: torch.Generator) -> torch.Tensor:
+        return torch.ones(shape)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(augmentation.torch, "rand", lambda *shape, generator: torch.ones(shape))
+        patch.setattr(torch, "rand", greatest)
         return augment(images, how, torch.Generator())
 
 
@@ -109,7 +124,7 @@ def test_preparing_keeps_the_shape_of_what_is_drawn() -> None:
     rgb = prepare(image, size=60, color="rgb").astype(int)
     assert rgb.shape == (3, 60, 60)
     ys, xs = np.nonzero(rgb[1] < 100)
-    assert (np.ptp(xs) + 1, np.ptp(ys) + 1) == (20, 10)  # half of both sides
+    assert (int(np.ptp(xs)) + 1, int(np.ptp(ys)) + 1) == (20, 10)  # half of both sides
     assert (xs.mean(), ys.mean()) == (29.5, 29.5)
     assert (rgb[:, 0] == 200).all()  # what fills is of the border's colour
     assert (rgb[:, -1] == 200).all()

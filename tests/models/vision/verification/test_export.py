@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 from rich.progress import Progress
-from tests.models.vision.verification.conftest import drawn
+from tests.models.vision.verification.conftest import SETTINGS, drawn
 
 from dragoman_models.bundle import read_bundle, write_bundle
 from dragoman_models.errors import BundleError, TrainingError
@@ -31,8 +31,6 @@ DATA = TrainingData(description="made drawings", license="CC0-1.0", attribution=
 
 @pytest.fixture(scope="module")
 def bundle_folder(tmp_path_factory: pytest.TempPathFactory, archive: Path) -> Path:
-    from tests.models.vision.verification.conftest import SETTINGS
-
     recipe = ImageEmbedderRecipe.model_validate({"omniglot": (archive,), **SETTINGS})
     folder = tmp_path_factory.mktemp("export")
     images = read_images(recipe)

@@ -54,8 +54,9 @@ def test_a_resumed_run_has_the_same_curve_and_weights(
     tmp_path: Path, make_recipe: Recipes, stop: int
 ) -> None:
     recipe = make_recipe(
-        mining="batch_hard", semi_hard_updates=12, dropout=0.1, checkpoint_updates=5, updates=22
-    )
+        mining="batch_hard", semi_hard_updates=12, dropout=0.1, checkpoint_updates=5, updates=22,
+        class_augmentation={"shear": 0.3, "flip": True},
+    )  # fmt: skip
     whole, broken = tmp_path / "whole", tmp_path / "broken"
     first = run(recipe, whole)
     dying = ImageEmbedderTrainer(recipe, read_images(recipe), broken)
