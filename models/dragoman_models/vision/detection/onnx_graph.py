@@ -32,7 +32,7 @@ def detector_graph(network: DetectorNetwork) -> ModelProto:
     """
     graph = _Graph()
     features = graph.backbone(network.backbone)
-    outputs: list[str] = []
+    outputs: list[tuple[str, int]] = []  # names, and their channels
     above: str | None = None
     for level in reversed(range(len(features))):
         lateral, smooth, head = network.level(level)
@@ -43,7 +43,7 @@ def detector_graph(network: DetectorNetwork) -> ModelProto:
         hidden = above
         for part in head.hidden:
             hidden = graph.separable(hidden, cast(Separable, part))
-        outputs.insert(0, graph.convolution(hidden, head.predict))
+        outputs.insert(0, (graph.convolution(hidden, head.predict), head.predict.out_channels))
     return graph.model(outputs)
 
 
@@ -106,11 +106,16 @@ class _Graph:
             nearest_mode="floor",
         )
 
-    def model(self, outputs: Sequence[str]) -> ModelProto:
+    def model(self, outputs: Sequence[tuple[str, int]]) -> ModelProto:
         takes = helper.make_tensor_value_info(
             INPUT, TensorProto.FLOAT, ["batch", 3, "height", "width"]
         )
-        gives = [helper.make_tensor_value_info(one, TensorProto.FLOAT, None) for one in outputs]
+        gives = [
+            helper.make_tensor_value_info(
+                name, TensorProto.FLOAT, ["batch", channels, f"{name}_rows", f"{name}_columns"]
+            )
+            for name, channels in outputs
+        ]
         graph = helper.make_graph(self._nodes, "detector", [takes], gives, self._weights)
         return helper.make_model(
             graph, opset_imports=[helper.make_opsetid("", _OPSET)], ir_version=_FORMAT
