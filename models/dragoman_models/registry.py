@@ -7,6 +7,7 @@ from dragoman_models.family import ModelFamily
 from dragoman_models.language_model.family import LanguageModelFamily
 from dragoman_models.translation.family import TranslationFamily
 from dragoman_models.vision.classification.family import ImageClassifierFamily
+from dragoman_models.vision.detection.family import ObjectDetectorFamily
 from dragoman_models.vision.verification.family import ImageEmbedderFamily
 
 FAMILIES: tuple[ModelFamily[object], ...] = (
@@ -15,6 +16,7 @@ FAMILIES: tuple[ModelFamily[object], ...] = (
     LanguageModelFamily(),
     ImageClassifierFamily(),
     ImageEmbedderFamily(),
+    ObjectDetectorFamily(),
 )
 
 

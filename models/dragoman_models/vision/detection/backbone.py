@@ -45,7 +45,7 @@ _STAGES = (
     (3, 1, 6, 192, 320, 1),
 )
 PART_COUNT = 17  # the stem and sixteen blocks
-_FEATURE_BLOCKS = (4, 10, 15)  # the last block at each of FEATURE_STRIDES
+FEATURE_BLOCKS = (4, 10, 15)  # the last block at each of FEATURE_STRIDES
 
 
 def block_sizes() -> tuple[BlockSize, ...]:
@@ -71,6 +71,7 @@ class InvertedResidual(nn.Module):
     def __init__(self, size: BlockSize) -> None:
         super().__init__()
         self.size = size
+        self.is_residual = size.stride == 1 and size.inputs == size.outputs
         width = size.inputs * size.expansion
         if size.expansion > 1:
             self._expand_conv = Pointwise(size.inputs, width)
@@ -89,9 +90,7 @@ class InvertedResidual(nn.Module):
             hidden = F.relu6(self._bn0(self._expand_conv(hidden)))
         hidden = F.relu6(self._bn1(self._depthwise_conv(hidden)))
         hidden = torch.as_tensor(self._bn2(self._project_conv(hidden)))
-        if self.size.stride == 1 and self.size.inputs == self.size.outputs:
-            hidden = hidden + inputs
-        return hidden
+        return hidden + inputs if self.is_residual else hidden
 
 
 class EfficientNetLiteBackbone(nn.Module):
@@ -109,7 +108,7 @@ class EfficientNetLiteBackbone(nn.Module):
         features = []
         for index, block in enumerate(self._blocks):
             hidden = block(hidden)
-            if index in _FEATURE_BLOCKS:
+            if index in FEATURE_BLOCKS:
                 features.append(hidden)
         return tuple(features)
 

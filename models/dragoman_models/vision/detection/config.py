@@ -35,3 +35,9 @@ class DetectorConfig(BaseModel):
         if len(set(self.labels)) != len(self.labels) or not all(self.labels):
             raise ValueError("labels: each must have a name of its own")
         return self
+
+    def fewest_weights(self) -> int:
+        """No network of these sizes has fewer: those of the pyramid and of the predictions."""
+        width = self.neck_channels
+        outputs = sum(map(len, self.anchors)) * (5 + len(self.labels))
+        return 9 * width * width + width * outputs

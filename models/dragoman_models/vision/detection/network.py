@@ -7,6 +7,7 @@ The pyramid hands what is seen coarsely down to the finer features (Lin et al. 2
 from __future__ import annotations
 
 import math
+from typing import cast
 
 import torch
 import torch.nn.functional as F
@@ -87,6 +88,11 @@ class DetectorNetwork(nn.Module):
         self.smooth = nn.ModuleList(Separable(width, 5) for _ in FEATURE_CHANNELS)
         self.heads = nn.ModuleList(Head(width, len(anchors), classes) for anchors in config.anchors)
 
+    def level(self, index: int) -> tuple[Lateral, Separable, Head]:
+        """The parts of one stride."""
+        parts = (self.laterals[index], self.smooth[index], self.heads[index])
+        return cast(tuple[Lateral, Separable, Head], parts)
+
     def forward(self, images: Tensor) -> tuple[Tensor, ...]:
         """Logits of standardised images (B, 3, H, W), H and W multiples of 32.
 
@@ -97,9 +103,10 @@ class DetectorNetwork(nn.Module):
         above: Tensor | None = None
         outputs = []
         for level in reversed(range(len(features))):
-            hidden = self.laterals[level](features[level])
+            lateral, smooth, head = self.level(level)
+            hidden = lateral(features[level])
             if above is not None:
                 hidden = hidden + F.interpolate(above, scale_factor=2.0, mode="nearest")
-            above = self.smooth[level](hidden)
-            outputs.append(self.heads[level](above))
+            above = torch.as_tensor(smooth(hidden))
+            outputs.append(torch.as_tensor(head(above)))
         return tuple(reversed(outputs))
