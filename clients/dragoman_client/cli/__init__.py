@@ -11,6 +11,7 @@ from dragoman_client.cli.evaluate import evaluate
 from dragoman_client.cli.evaluate_vectors import evaluate_vectors
 from dragoman_client.cli.generate import generate
 from dragoman_client.cli.health import health
+from dragoman_client.cli.import_classifier import import_classifier
 from dragoman_client.cli.models import models
 from dragoman_client.cli.plot_vectors import plot_vectors
 from dragoman_client.cli.reporting import ReportingGroup, use_utf8
@@ -25,7 +26,7 @@ from dragoman_client.cli.words import analogy, nearest, similarity
 
 _SUBCOMMANDS = (
     serve, translate, score, generate, similarity, nearest, analogy, health, evaluate,
-    import_vectors, export_vectors, evaluate_vectors, plot_vectors,
+    import_classifier, import_vectors, export_vectors, evaluate_vectors, plot_vectors,
 )  # fmt: skip
 
 
