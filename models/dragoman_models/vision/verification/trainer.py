@@ -78,9 +78,8 @@ class ImageEmbedderTrainer:
         network = EmbeddingNetwork(recipe.network, dropout=recipe.dropout)
         network.standardize_by(images.train.pixels)
         self.network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.average = AveragedModel(
-            network, multi_avg_fn=get_ema_multi_avg_fn(recipe.average_decay), use_buffers=True
-        )
+        averaging = get_ema_multi_avg_fn(recipe.average_decay)  # type: ignore[no-untyped-call]
+        self.average = AveragedModel(network, multi_avg_fn=averaging, use_buffers=True)
         self.optimizer = torch.optim.AdamW(
             network.parameters(),
             lr=recipe.learning_rate,
