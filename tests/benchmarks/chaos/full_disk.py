@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import shutil
 import subprocess
 import tempfile
@@ -14,10 +13,12 @@ from tests.benchmarks.chaos.server_process import ServerProcess, running
 
 from dragoman_client import AsyncClient, DragomanClientError, ModelInfo, ModelState
 
-_SMALL = "1m"
-_LARGE = "2g"
+_SIZE_MB, _BALLAST_MB = 300, 299
 _ISOLATED = ("unshare", "--user", "--map-root-user", "--mount")
-_MOUNT = 'mount -t tmpfs -o size=$0 tmpfs "$1" && shift && exec "$@"'
+_MOUNT = (
+    f'mount -t tmpfs -o size={_SIZE_MB}m tmpfs "$0" '
+    f'&& head -c {_BALLAST_MB}M /dev/zero > "$0/ballast" && exec "$@"'
+)
 
 
 async def full_disk(bench: Bench) -> FaultReport:
@@ -32,24 +33,24 @@ async def full_disk(bench: Bench) -> FaultReport:
         disk.mkdir()
         server = ServerProcess(
             Path(name) / "server", environment={"TMPDIR": str(disk)},
-            prefix=(*_ISOLATED, "sh", "-c", _MOUNT, _SMALL, str(disk)),
+            prefix=(*_ISOLATED, "sh", "-c", _MOUNT, str(disk)),
         )  # fmt: skip
         async with running(server), AsyncClient(server.address) as client:
             await _refused(report, client)
-            given = await asyncio.to_thread(_give_room, server.process.pid, disk)
-            report.expect("the disk gets room", not given, given)
+            # The disk is seen by the server alone, and by who looks through its eyes.
+            (Path(f"/proc/{server.process.pid}/root{disk}") / "ballast").unlink()  # noqa: ASYNC240
             await _loaded_after_all(report, client)
             report.expect("it ends cleanly", await server.end() == 0)
-            report.expect(
-                "no traceback is logged", server.tracebacks() == 0, server.log.read_text()
-            )
+            report.expect("no traceback is logged", not server.tracebacks(), server.tracebacks())
     return report
 
 
 async def _refused(report: FaultReport, client: AsyncClient) -> None:
     models = await client.list_models()
     failed = [one for one in models if one.state is ModelState.FAILED]
-    report.tried.append(f"{len(models)} models, {_SMALL} of room: {len(failed)} did not fit")
+    report.tried.append(
+        f"{len(models)} models, {_SIZE_MB - _BALLAST_MB} MB of room: {len(failed)} did not fit"
+    )
     report.expect("some do not fit", bool(failed))
     reasons = {one.failure_reason for one in failed}
     said = all("No space left" in one for one in reasons)
@@ -63,9 +64,12 @@ async def _refused(report: FaultReport, client: AsyncClient) -> None:
 async def _loaded_after_all(report: FaultReport, client: AsyncClient) -> None:
     failed = [one for one in await client.list_models() if one.state is ModelState.FAILED]
     for one in failed:
-        loaded = await client.load_model(one.name, timeout=300)
-        ready = loaded.state is ModelState.READY
-        report.expect(f"{one.name} is loaded once there is room", ready, loaded.failure_reason)
+        try:
+            await client.load_model(one.name, timeout=300)
+        except DragomanClientError as error:
+            report.lost.append(f"{one.name} is not loaded once there is room: {error}")
+            continue
+        report.held.append(f"{one.name} is loaded once there is room")
         report.expect(f"{one.name} answers then", await _answers(client, one))
 
 
@@ -83,14 +87,6 @@ async def _answers(client: AsyncClient, model: ModelInfo) -> bool:
 
 
 def _can_isolate() -> bool:
-    if shutil.which("unshare") is None or shutil.which("nsenter") is None:
+    if shutil.which("unshare") is None:
         return False
     return subprocess.run([*_ISOLATED, "true"], capture_output=True).returncode == 0
-
-
-def _give_room(pid: int, disk: Path) -> str:
-    """What went wrong with it, or nothing."""
-    command = ["nsenter", "--target", str(pid), "--user", "--preserve-credentials", "--mount"]
-    command += ["mount", "-o", f"remount,size={_LARGE}", "tmpfs", str(disk)]
-    done = subprocess.run(command, capture_output=True, text=True)
-    return done.stderr if done.returncode else ""

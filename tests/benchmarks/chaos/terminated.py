@@ -39,7 +39,7 @@ async def terminated(bench: Bench) -> FaultReport:
     report.survived.append(f"ended {took:.1f} s after the signal")
     report.expect("no call that was open at the signal is lost", not watch.lost, watch.lost[:3])
     report.expect("it ends with 0", code == 0, code)
-    report.expect("no traceback is logged", tracebacks == 0)
+    report.expect("no traceback is logged", not tracebacks, tracebacks)
     return report
 
 
@@ -78,5 +78,5 @@ class _Watch:
         # A call that reached a server which stops is told when to come back. One that found no
         # server any more was never accepted; one that was open before can only have been lost,
         # unless it was still on its way at that moment.
-        if error.retry_after_seconds is None and began < self.signalled - 1.0:
+        if error.retry_after is None and began < self.signalled - 1.0:
             self.lost.append(f"{mixed_call(number).name}: {error}")
