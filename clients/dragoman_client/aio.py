@@ -69,6 +69,7 @@ from dragoman_client.results import (
     WordVector,
 )
 from dragoman_client.status_errors import FailedCall, error_of_call, not_ready
+from dragoman_client.stream_retries import StreamRetries
 from dragoman_client.translation_streams import OnSummary, OrderedStream
 from dragoman_client.word_test_sets import (
     EvaluationProgress,
@@ -124,6 +125,7 @@ class AsyncClient(AsyncImageMethods):
         )
         self.address = self._connection.address
         self.timeout = checked_seconds(timeout)
+        self._retries = retries
         # gRPC binds a channel to the event loop that runs when it is made: the first call's.
         self._opened: grpc.aio.Channel | None = None
 
@@ -453,7 +455,7 @@ class AsyncClient(AsyncImageMethods):
                 required_phrases=required_phrases,
             ),
             texts,
-            timeout=seconds,
+            retries=StreamRetries(self._retries, seconds),
             error_of=lambda error: self._error(error, seconds or math.inf),
             on_summary=on_summary,
         )  # fmt: skip
@@ -662,7 +664,7 @@ class AsyncClient(AsyncImageMethods):
             self._channel,
             call,
             items,
-            timeout=seconds,
+            retries=StreamRetries(self._retries, seconds),
             error_of=lambda error: self._error(error, seconds or math.inf),
         )
 

@@ -60,6 +60,7 @@ from dragoman_client.results import (
     WordVector,
 )
 from dragoman_client.status_errors import FailedCall, error_of_call, not_ready
+from dragoman_client.stream_retries import StreamRetries
 from dragoman_client.translation_streams import OnSummary, OrderedStream
 from dragoman_client.word_test_sets import (
     EvaluationProgress,
@@ -115,6 +116,7 @@ class Client(ImageMethods):
         )
         self.address = connection.address
         self.timeout = checked_seconds(timeout)
+        self._retries = retries
         self._channel = connection.channel()
 
     def __enter__(self) -> Client:
@@ -441,7 +443,7 @@ class Client(ImageMethods):
                 required_phrases=required_phrases,
             ),
             texts,
-            timeout=seconds,
+            retries=StreamRetries(self._retries, seconds),
             error_of=lambda error: self._error(error, seconds or math.inf),
             on_summary=on_summary,
         )  # fmt: skip
@@ -635,7 +637,7 @@ class Client(ImageMethods):
             self._channel,
             call,
             items,
-            timeout=seconds,
+            retries=StreamRetries(self._retries, seconds),
             error_of=lambda error: self._error(error, seconds or math.inf),
         )
 
