@@ -133,7 +133,7 @@ def _stated_licences(about: Any) -> tuple[str, ...]:
     if classified:
         return tuple(classified)
     text = (about.get("License") or "").strip()
-    # Old setuptools writes UNKNOWN where nothing is stated.
+    # Older setuptools write UNKNOWN where nothing is stated.
     return (text.splitlines()[0],) if text and text != "UNKNOWN" else ()
 
 

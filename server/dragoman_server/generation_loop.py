@@ -76,8 +76,8 @@ class GenerationLoop:
                 self._leaving.append(drawing)
 
     def _run(self) -> None:
-        engine = self._model.engine()
         try:
+            engine = self._model.engine()
             while self._admit(engine):
                 self._deliver(engine.step())
         except Exception as error:  # every caller must hear of it, whatever it is

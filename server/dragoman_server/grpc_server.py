@@ -20,6 +20,7 @@ from dragoman_server.batching.batcher import Batcher
 from dragoman_server.batching.fair_queue import BatchLimits
 from dragoman_server.batching.observer import BatchObserver
 from dragoman_server.batching.quotas import ClientQuota
+from dragoman_server.caller import Caller
 from dragoman_server.config import ServerSettings
 from dragoman_server.health import ServerHealth
 from dragoman_server.interceptors.access_log import AccessLogInterceptor
@@ -95,7 +96,15 @@ def build_server(
     and of the load that is shed, or else the metrics do.
     Raises `TokenFileError` where the file of accepted tokens is not sound.
     """
-    admission = AdmissionInterceptor(settings.max_deadline_seconds)
+    batcher = _batcher(settings, observer or metrics)
+    # Images have a queue and workers of their own, so that no text ever waits for one.
+    image_batcher = _image_batcher(settings, observer or metrics)
+
+    def check_load(caller: Caller) -> None:
+        for one in (batcher, image_batcher):
+            one.check_load(caller)
+
+    admission = AdmissionInterceptor(settings.max_deadline_seconds, check_load)
     server = grpc.aio.server(
         interceptors=(
             *(() if tracing is None else (tracing,)),
@@ -113,9 +122,6 @@ def build_server(
         ),
         options=_options(settings),
     )
-    batcher = _batcher(settings, observer or metrics)
-    # Images have a queue and workers of their own, so that no text ever waits for one.
-    image_batcher = _image_batcher(settings, observer or metrics)
     if metrics is not None:
         metrics.watch(batcher, repository)
         metrics.watch_images(image_batcher)

@@ -132,13 +132,13 @@ class ModelRepository:
         self._check_selector(name, version)
         model, number = self.names.resolved(name, version)
         versions = self._existing(model)
-        self._check_family(versions[-1], target)
         pinned = self.names.pinned_version(model)
         if number is not None:
             versions = [self._numbered(versions, number)]
         elif pinned is not None:
             versions = [self._pinned(versions, pinned)]
         ready = [one for one in versions if one.state is ModelState.READY]
+        self._check_family((ready or versions)[-1], target)
         if ready:
             return ready[-1]
         if any(one.state is ModelState.LOADING for one in versions):
