@@ -17,9 +17,10 @@ from dragoman_models.vision.classification.feature_cache import FeatureCache
 @pytest.fixture
 def backbone(tmp_path: Path) -> Path:
     """Mean colours as features."""
+    shapes: dict[str, list[str | int]] = {"images": ["n", 3, 8, 8], "features": ["n", 3]}
     ends = [
         onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, shape)
-        for name, shape in (("images", ["n", 3, 8, 8]), ("features", ["n", 3]))
+        for name, shape in shapes.items()
     ]
     nodes = [
         onnx.helper.make_node("GlobalAveragePool", ["images"], ["means"]),

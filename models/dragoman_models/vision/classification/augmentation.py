@@ -60,7 +60,8 @@ def _erased_places(
 ) -> Tensor:
     """(B, H, W), true in a rectangle of some images."""
     area = _uniform(count, *_ERASED_AREA, chance) * height * width
-    aspect = _uniform(count, *map(math.log, _ERASED_ASPECT), chance).exp()
+    least, most = map(math.log, _ERASED_ASPECT)
+    aspect = _uniform(count, least, most, chance).exp()
     heights = (area * aspect).sqrt().round().clamp(1, height)
     widths = (area / aspect).sqrt().round().clamp(1, width)
     heights *= torch.rand(count, generator=chance) < share

@@ -74,7 +74,9 @@ def rgb_images(pixels: NDArray[np.uint8]) -> list[RgbImage]:
 
 
 def _shares(part: NDArray[np.int64], whole: NDArray[np.int64]) -> NDArray[np.float64]:
-    return np.divide(part, whole, out=np.full(len(part), np.nan), where=whole > 0)
+    shares = np.full(len(part), np.nan)
+    np.divide(part, whole, out=shares, where=whole > 0)
+    return shares
 
 
 def _or_none(share: float) -> float | None:

@@ -267,8 +267,9 @@ class ClassifierTrainer:
         network.eval()
         loss = right = 0.0
         classes = torch.from_numpy(self.valid.classes)
-        pixels = torch.from_numpy(self.valid.pixels)
-        for part, gold in zip(pixels.split(_VALID_BATCH), classes.split(_VALID_BATCH), strict=True):
+        pixels = torch.from_numpy(self.valid.pixels)  # (N, H, W, C)
+        for rows in torch.arange(len(pixels)).chunk(-(-len(pixels) // _VALID_BATCH)):
+            part, gold = pixels[rows], classes[rows]
             logits = network(self.statistics.standardized(part))
             loss += float(F.cross_entropy(logits, gold, reduction="sum"))
             right += int((logits.argmax(1) == gold).sum())

@@ -27,7 +27,7 @@ class Activation:
 def sigmoid(z: Floats) -> Floats:
     """1 / (1 + exp(-z)), without overflow: the exponent is never positive."""
     shrunk = np.exp(-np.abs(z))
-    return np.where(z >= 0, 1, shrunk) / (1 + shrunk)
+    return np.asarray(np.where(z >= 0, 1, shrunk) / (1 + shrunk))
 
 
 def softmax(z: Floats) -> Floats:
@@ -38,7 +38,7 @@ def softmax(z: Floats) -> Floats:
 
 def _softmax_gradient(_: Floats, a: Floats, upstream: Floats) -> Floats:
     # da_k / dz_j = a_k ([k = j] - a_j), so dJ/dz_j = a_j (u_j - sum_k u_k a_k).
-    return a * (upstream - (upstream * a).sum(axis=1, keepdims=True))
+    return np.asarray(a * (upstream - (upstream * a).sum(axis=1, keepdims=True)))
 
 
 def leaky_relu(slope: float) -> Activation:

@@ -29,7 +29,7 @@ def convolve(
         raise ValueError(f"kernels of {kernels.shape[1]} channels on {images.shape[1]}")
     # (N, C, H', W', kh, kw) and (O, C, kh, kw) over C, kh, kw -> (N, H', W', O)
     product = np.tensordot(windows, kernels, axes=((1, 4, 5), (1, 2, 3)))
-    return (product + bias).transpose(0, 3, 1, 2)
+    return np.asarray((product + bias).transpose(0, 3, 1, 2))
 
 
 def convolve_backward(
@@ -50,7 +50,8 @@ def convolve_backward(
 
 def max_pool(images: Floats, size: int, *, stride: int, padding: int = 0) -> Floats:
     """The largest of each window; what pads never is."""
-    return _windows(_padded(images, padding, -np.inf), (size, size), stride).max(axis=(4, 5))
+    windows = _windows(_padded(images, padding, -np.inf), (size, size), stride)
+    return np.asarray(windows.max(axis=(4, 5)))
 
 
 def max_pool_backward(
@@ -69,7 +70,8 @@ def max_pool_backward(
 
 def average_pool(images: Floats, size: int, *, stride: int, padding: int = 0) -> Floats:
     """The mean of each window; what pads counts as zeros."""
-    return _windows(_padded(images, padding), (size, size), stride).mean(axis=(4, 5))
+    windows = _windows(_padded(images, padding), (size, size), stride)
+    return np.asarray(windows.mean(axis=(4, 5)))
 
 
 def average_pool_backward(

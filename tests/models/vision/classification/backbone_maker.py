@@ -33,9 +33,10 @@ def small_network() -> Any:
 
 def mean_colour_graph() -> bytes:
     """Images to the means of their three channels: features enough for plain colours."""
+    shapes: dict[str, list[str | int]] = {"images": ["n", 3, 32, 32], "features": ["n", 3]}
     images, features = (
         onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, shape)
-        for name, shape in (("images", ["n", 3, 32, 32]), ("features", ["n", 3]))
+        for name, shape in shapes.items()
     )
     nodes = [
         onnx.helper.make_node("GlobalAveragePool", ["images"], ["means"]),

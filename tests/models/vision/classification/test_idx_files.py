@@ -20,7 +20,7 @@ from .idx_writer import idx_bytes
     values=arrays.arrays(np.uint8, arrays.array_shapes(min_dims=1, max_dims=3, max_side=6)),
     packed=st.booleans(),
 )
-def test_what_was_written_is_read(values: np.ndarray, packed: bool) -> None:  # type: ignore[type-arg]
+def test_what_was_written_is_read(values: np.ndarray, packed: bool) -> None:
     data = idx_bytes(values)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "values"
@@ -39,7 +39,7 @@ def test_a_cut_file_is_refused(cut: int, packed: bool) -> None:
             read_idx(path, 3)
 
 
-def write_pair(folder: Path, images: np.ndarray, labels: np.ndarray) -> None:  # type: ignore[type-arg]
+def write_pair(folder: Path, images: np.ndarray, labels: np.ndarray) -> None:
     (folder / "train-images-idx3-ubyte").write_bytes(idx_bytes(images))
     (folder / "train-labels-idx1-ubyte").write_bytes(idx_bytes(labels))
 

@@ -96,7 +96,7 @@ def test_the_moving_average_is_that_of_its_equation() -> None:
     for update in range(1, 30):
         new = torch.rand(2, generator=chance, dtype=torch.float64)
         network.weight.data.copy_(new)
-        network.num_batches_tracked += 1  # type: ignore[operator]
+        network.state_dict()["num_batches_tracked"] += 1
         average.add(network)
         decay = min(0.7, (1 + update) / (10 + update))
         expected = decay * expected + (1 - decay) * new

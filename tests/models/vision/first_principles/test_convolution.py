@@ -20,7 +20,7 @@ from dragoman_models.vision.first_principles.convolution import (
 )
 from dragoman_models.vision.first_principles.edge_filters import VERTICAL_EDGES, edges
 
-CLOSE = {"rtol": 1e-10, "atol": 1e-11}
+CLOSE: dict[str, Any] = {"rtol": 1e-10, "atol": 1e-11}
 
 
 @st.composite
@@ -69,7 +69,7 @@ def test_pooling(kind: str, case: dict[str, int], whole: bool) -> None:
     padding = min(case["padding"], case["size"] // 2)
     if min(images.shape[2:]) + 2 * padding < case["size"]:
         return
-    options = {"stride": case["stride"], "padding": padding}
+    options: dict[str, Any] = {"stride": case["stride"], "padding": padding}
     of_torch = torch.tensor(images, requires_grad=True)
     if kind == "max":
         expected = F.max_pool2d(of_torch, case["size"], **options)
@@ -79,7 +79,7 @@ def test_pooling(kind: str, case: dict[str, int], whole: bool) -> None:
         own, backward = average_pool(images, case["size"], **options), average_pool_backward
     np.testing.assert_allclose(own, expected.detach().numpy(), **CLOSE)
     upstream = chance.normal(size=own.shape)
-    expected.backward(torch.tensor(upstream))  # type: ignore[no-untyped-call]
+    expected.backward(torch.tensor(upstream))
     gradient = backward(upstream, images, case["size"], **options)
     assert of_torch.grad is not None
     np.testing.assert_allclose(gradient, of_torch.grad.numpy(), **CLOSE)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import pytest
@@ -40,7 +41,7 @@ TORCH: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {
     "leaky_relu": lambda z: F.leaky_relu(z, 0.01), "softmax": lambda z: z.softmax(1),
 }  # fmt: skip
 SEEDS = st.integers(0, 10**6)
-CLOSE = {"rtol": 1e-9, "atol": 1e-12}
+CLOSE: dict[str, Any] = {"rtol": 1e-9, "atol": 1e-12}
 
 
 def normal(seed: int, *shape: int) -> Floats:
