@@ -38,7 +38,7 @@ async def full_disk(bench: Bench) -> FaultReport:
         async with running(server), AsyncClient(server.address) as client:
             await _refused(report, client)
             # The disk is seen by the server alone, and by who looks through its eyes.
-            (Path(f"/proc/{server.process.pid}/root{disk}") / "ballast").unlink()  # noqa: ASYNC240
+            (Path(f"/proc/{server.process.pid}/root{disk}") / "ballast").unlink()
             await _loaded_after_all(report, client)
             report.expect("it ends cleanly", await server.end() == 0)
             report.expect("no traceback is logged", not server.tracebacks(), server.tracebacks())
