@@ -21,7 +21,37 @@ _TEXTS = (
     "\U0001f600", "<unk>", "<s>", "%s%n{}", "../../etc/passwd", "x" * 5_000, "\n\r\t", "0", "1",
 )  # fmt: skip
 _TAME_TEXTS = ("king", "queen", "cat", "zebra", "Le chat dort.", "The cat sleeps.", "a b", "en")
-_CONTENT = ("text", "words", "word", "source", "target", "prompt", "first", "second", "query")
+_CONTENT = (
+    "text",
+    "words",
+    "word",
+    "source",
+    "target",
+    "prompt",
+    "first",
+    "second",
+    "query",
+    "name",
+    "sources",
+    "pairs",
+    "queries",
+    "questions",
+    "texts",
+    "segments",
+    "test_sets",
+    "images",
+    "image",
+    "content",
+    "batch",
+    "config",
+    "item",
+    "id",
+    "a",
+    "b",
+    "c",
+    "hypothesis",
+    "references",
+)
 _INTEGERS = {
     FieldDescriptor.CPPTYPE_INT32: (_SIGNED, 31, True),
     FieldDescriptor.CPPTYPE_INT64: ((*_SIGNED, 2**63 - 1, -(2**63)), 63, True),
@@ -63,13 +93,12 @@ class _Drawing:
         return made  # type: ignore[no-any-return]
 
     def _is_given(self, field: FieldDescriptor, depth: int) -> bool:
-        """Whether it is: most items, half of the options, of a selected model seldom a version."""
+        """Whether it is: content mostly, options half of the time; when tame, few of those."""
         kind = field.message_type
         if kind is not None and (depth >= _DEEPEST or kind.GetOptions().map_entry):
             return False
-        chance = 9 if field.is_repeated or field.name in _CONTENT else 5
-        if self._tame and field.name in ("version", "lookup", "page_token", "excluded_words"):
-            chance = 1
+        option = 1 if self._tame else 5
+        chance = 9 if field.name in _CONTENT else option
         return self._draw(st.integers(0, 9)) < chance
 
     def _set(self, message: Any, field: FieldDescriptor, depth: int) -> None:
