@@ -22,6 +22,7 @@ import grpc
 from google.protobuf.message import Message
 
 from dragoman_client import aio_streams, aio_translation_streams, batch_calls, calls
+from dragoman_client.aio_image_methods import AsyncImageMethods
 from dragoman_client.batch_calls import BatchCall
 from dragoman_client.calls import Call, OneOrMany
 from dragoman_client.channel import (
@@ -83,7 +84,7 @@ Item = TypeVar("Item")
 _PAUSE_BEFORE_ASKING_AGAIN = 0.1  # seconds, where a server that starts was found and lost again
 
 
-class AsyncClient:
+class AsyncClient(AsyncImageMethods):
     """Calls a Dragoman server and waits for its answers, many at once in one event loop.
 
     Close it, or use it in an ``async with`` statement. Each call takes one item or many. One item
@@ -555,6 +556,8 @@ class AsyncClient:
             raise self._error(error, seconds) from None
         finally:
             stream.cancel()
+
+    # --- images: classify, detect, embed_images and verify are in AsyncImageMethods ---
 
     # --- models ---
 

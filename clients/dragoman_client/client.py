@@ -32,6 +32,7 @@ from dragoman_client.errors import (
     ServerError,
     UnavailableError,
 )
+from dragoman_client.image_methods import ImageMethods
 from dragoman_client.options import (
     AnalogyMethod,
     GenerationOptions,
@@ -74,7 +75,7 @@ Item = TypeVar("Item")
 _PAUSE_BEFORE_ASKING_AGAIN = 0.1  # seconds, where a server that starts was found and lost again
 
 
-class Client:
+class Client(ImageMethods):
     """Calls a Dragoman server and waits for its answers. Safe to use from several threads.
 
     Close it, or use it in a ``with`` statement. Each call takes one item or many. One item gives
@@ -543,6 +544,8 @@ class Client:
             raise self._error(error, seconds) from None
         finally:
             stream.cancel()
+
+    # --- images: classify, detect, embed_images and verify are in ImageMethods ---
 
     # --- models ---
 

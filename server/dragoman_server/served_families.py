@@ -133,6 +133,7 @@ SERVED_FAMILIES: tuple[ServedFamily, ...] = (
         service=LANGUAGE_MODEL_SERVICE,
         setting="default_models.language_model",
         warm_up=_warm_up_language_model,
+        usual="english-gru",
     ),
     ServedFamily(
         name=IMAGE_CLASSIFIER,

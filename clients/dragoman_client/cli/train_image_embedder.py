@@ -46,7 +46,7 @@ def image_embedder(
     keep_freed_memory()
     try:
         recipe = read_recipe(config, identities=identities)
-        images = read_images(recipe)
+        images = read_images(recipe, report)
         weights = ImageEmbedderTrainer(recipe, images, out, resume=resume).run()
     except TrainingError as error:
         raise CommandError(str(error)) from error

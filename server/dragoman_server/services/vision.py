@@ -95,7 +95,7 @@ class VisionService(vision_service_pb2_grpc.VisionServiceServicer):
         lane = image_lane("EmbedImage", version, request, "images", engine)
         results = await self._run(lane, image_works(request.images))
         return pb.EmbedImageResponse(
-            model=answered_by(version), dimensions=model.facts().dimensions, results=results
+            model=answered_by(version), dimensions=model.facts().dimensions or 0, results=results
         )
 
     async def Verify(self, request: pb.VerifyRequest, context: object) -> pb.VerifyResponse:
@@ -131,11 +131,11 @@ def _range_violations(
     """What is wrong with a number that is set; `above`: it may not be the least itself."""
     if not request.HasField(field):
         return []
-    value: float = getattr(request, field)
+    value: int | float = getattr(request, field)
     enough = least < value if above else least <= value  # NaN is not
     if enough and value <= most and math.isfinite(value):
         return []
-    shown = f"{value:g}" if isinstance(value, float) else f"{value:,}"
+    shown = f"{value:,}" if isinstance(value, int) else f"{value:g}"
     if math.isinf(most):
         text = f"is {shown}; give {least:g} or more"
     else:

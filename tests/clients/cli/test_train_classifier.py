@@ -69,3 +69,15 @@ def test_an_interrupted_training_says_how_to_go_on(
     assert f"go on with: dragoman {' '.join(arguments)} --resume" in done.err
     assert dragoman(*arguments, "--resume").code == 0
     assert len((out / "log.csv").read_text().splitlines()) == 3
+
+
+def test_what_is_trained_on_must_be_said(dragoman: Any, recipe: Path, tmp_path: Path) -> None:
+    out = ("--out", str(tmp_path / "run"))
+    neither = dragoman("train", "classifier", *out)
+    both = dragoman("train", "classifier", *out, "--config", str(recipe), "--images", str(tmp_path))
+    for done in (neither, both):
+        assert done.code == 2
+        assert "give one of --config and --images" in done.err
+    bare = dragoman("train", "classifier", *out, "--images", str(tmp_path))
+    assert bare.code == 2
+    assert "--backbone" in bare.err

@@ -109,7 +109,7 @@ class ColourEmbedder(_Held):
     @staticmethod
     def vector(image: RgbImage) -> NDArray[np.float32]:
         values = np.append(image.reshape(-1, 3).mean(axis=0), 1.0)
-        return (values / np.linalg.norm(values)).astype(np.float32)
+        return np.asarray(values / np.linalg.norm(values), dtype=np.float32)
 
     def distance(self, first: NDArray[np.float32], second: NDArray[np.float32]) -> float:
         return float(np.linalg.norm(first.astype(np.float64) - second))

@@ -134,11 +134,11 @@ def test_weights_arrive_in_the_types_they_were_written_in(folder: Path) -> None:
         os.close(given.descriptor)
 
 
-@pytest.mark.usefixtures("models")
-def test_processes_of_images_are_others_and_give_way(placed: PlacedModels) -> None:
+def test_processes_of_images_are_others_and_give_way(placed: PlacedModels, models: Models) -> None:
     wait_for(lambda: len(placed.image_pool.process_ids()) == len(placed.pool.process_ids()) == 1)
     (of_images,), (of_texts,) = placed.image_pool.process_ids(), placed.pool.process_ids()
     assert of_images != of_texts
+    models.classifier.classify(CONTENTS, top_k=1, cancelled=lambda _: False)
     ours = os.getpriority(os.PRIO_PROCESS, 0)
     assert os.getpriority(os.PRIO_PROCESS, of_texts) == ours
     assert os.getpriority(os.PRIO_PROCESS, of_images) == min(ours + 10, 19)

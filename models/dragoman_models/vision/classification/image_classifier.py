@@ -59,10 +59,10 @@ class ImageClassifier:
         parts = [np.empty((0, len(self.labels)))]
         for begin in range(0, len(images), _LARGEST_BATCH):
             batch = self.preparation.prepared(images[begin : begin + _LARGEST_BATCH])
-            part = _softmax(self.network.logits(batch))
+            part = softmax(self.network.logits(batch))
             if self.mirror_average:
                 mirrored = np.ascontiguousarray(batch[:, :, :, ::-1])
-                part = (part + _softmax(self.network.logits(mirrored))) / 2
+                part = (part + softmax(self.network.logits(mirrored))) / 2
             parts.append(part)
         return np.concatenate(parts)
 
@@ -76,7 +76,8 @@ class ImageClassifier:
         ]
 
 
-def _softmax(logits: Floats) -> NDArray[np.float64]:
+def softmax(logits: Floats) -> NDArray[np.float64]:
+    """(N, classes) -> probabilities (N, classes), in float64."""
     shifted = logits.astype(np.float64) - logits.max(axis=1, keepdims=True)
     exponentials = np.exp(shifted)
     return np.asarray(exponentials / exponentials.sum(axis=1, keepdims=True))

@@ -34,20 +34,23 @@ class Augmentation(BaseModel):
 _BEND_POINTS = 5
 
 
-def augment(images: Tensor, how: Augmentation, chance: Generator) -> Tensor:
-    """The images changed, each in its own way.
+def augment(images: Tensor, how: Augmentation, chance: Generator, *, alike: int = 1) -> Tensor:
+    """The images changed, each in its own way; or each `alike` that follow each other in one way,
+    so that a class whose images they are becomes another class.
 
     Where an image is moved away, the colour that is usual on its border comes in.
 
     Args:
-        images: (B, C, S, S), from 0 to 1.
+        images: (B, C, S, S), from 0 to 1; B a multiple of `alike`.
     """
-    grid = F.affine_grid(_affine(len(images), how, chance), list(images.shape), align_corners=False)
-    grid = grid + _bend(images, how, chance)
+    ways = len(images) // alike
+    affine = _affine(ways, how, chance).repeat_interleave(alike, dim=0)  # (B, 2, 3)
+    grid = F.affine_grid(affine, list(images.shape), align_corners=False)  # (B, S, S, 2)
+    grid = grid + _bend(ways, images.shape[-1], how, chance).repeat_interleave(alike, dim=0)
     paper = _border_median(images)  # (B, C, 1, 1)
     moved = F.grid_sample(images - paper, grid, padding_mode="zeros", align_corners=False) + paper
     if how.brightness or how.contrast:
-        moved = _relight(moved, how, chance)
+        moved = _relight(moved, ways, alike, how, chance)
     return moved
 
 
@@ -68,17 +71,17 @@ def _affine(count: int, how: Augmentation, chance: Generator) -> Tensor:
     return torch.stack(rows, dim=1)
 
 
-def _bend(images: Tensor, how: Augmentation, chance: Generator) -> Tensor:
-    """(B, S, S, 2): a smooth displacement of each pixel."""
-    shape = (len(images), 2, _BEND_POINTS, _BEND_POINTS)
+def _bend(count: int, size: int, how: Augmentation, chance: Generator) -> Tensor:
+    """(count, size, size, 2): a smooth displacement of each pixel."""
+    shape = (count, 2, _BEND_POINTS, _BEND_POINTS)
     points = torch.randn(shape, generator=chance) * how.bend * 2
-    size = list(images.shape[-2:])
-    smooth = F.interpolate(points, size=size, mode="bicubic", align_corners=True)
+    smooth = F.interpolate(points, size=(size, size), mode="bicubic", align_corners=True)
     return smooth.permute(0, 2, 3, 1)
 
 
-def _relight(images: Tensor, how: Augmentation, chance: Generator) -> Tensor:
-    draws = torch.rand(len(images), 2, 1, 1, 1, generator=chance) * 2 - 1
+def _relight(images: Tensor, ways: int, alike: int, how: Augmentation, chance: Generator) -> Tensor:
+    draws = torch.rand(ways, 2, 1, 1, 1, generator=chance) * 2 - 1
+    draws = draws.repeat_interleave(alike, dim=0)
     mean = images.mean(dim=(1, 2, 3), keepdim=True)
     contrast = 1 + draws[:, 0] * how.contrast
     return (mean + (images - mean) * contrast + draws[:, 1] * how.brightness).clamp(0, 1)

@@ -19,47 +19,44 @@ from dragoman_models.vision.verification.one_shot import Episode, EpisodeDistanc
 _INK_BELOW = 128
 
 
-class Drawing:
-    """The inked points of a drawing, around their mean, ready to be searched."""
+def inked_points(pixels: NDArray[np.uint8]) -> NDArray[np.float64]:
+    """The inked pixels of a drawing around their mean, (points, 2).
 
-    def __init__(self, pixels: NDArray[np.uint8]) -> None:
-        """`pixels` (H, W) is dark ink on light paper.
+    Args:
+        pixels: (H, W), dark ink on light paper.
 
-        Raises `InvalidInputError` where there is no ink.
-        """
-        from scipy.spatial import KDTree
-
-        ink = np.argwhere(pixels < _INK_BELOW).astype(np.float64)  # (points, 2)
-        if not len(ink):
-            raise InvalidInputError.single("image", "has no ink: no pixel is darker than 128")
-        self.points = ink - ink.mean(axis=0)
-        self._tree = KDTree(self.points)
-
-    def distances_from(self, points: NDArray[np.float64]) -> NDArray[np.float64]:
-        """From each of the points (n, 2) to this drawing's nearest, in pixels; (n,)."""
-        nearest: NDArray[np.float64] = self._tree.query(points)[0]
-        return nearest
+    Raises:
+        InvalidInputError: there is no ink.
+    """
+    ink = np.argwhere(pixels < _INK_BELOW).astype(np.float64)
+    if not len(ink):
+        raise InvalidInputError.single("image", "has no ink: no pixel is darker than 128")
+    centred: NDArray[np.float64] = ink - ink.mean(axis=0)
+    return centred
 
 
-def modified_hausdorff(first: Drawing, second: Drawing) -> float:
-    """The distance of two drawings, in pixels."""
-    forward = second.distances_from(first.points).mean()
-    backward = first.distances_from(second.points).mean()
+def modified_hausdorff(first: NDArray[np.float64], second: NDArray[np.float64]) -> float:
+    """The distance of two drawings by their points, (n, 2) and (m, 2), in pixels."""
+    from scipy.spatial.distance import cdist
+
+    squared = cdist(first, second, "sqeuclidean")  # (n, m)
+    forward = np.sqrt(squared.min(axis=1)).mean()
+    backward = np.sqrt(squared.min(axis=0)).mean()
     return float(max(forward, backward))
 
 
 def hausdorff_distances(pixels: NDArray[np.uint8]) -> EpisodeDistances:
     """Modified Hausdorff distances of grey images, (N, 1, H, W)."""
-    made: dict[int, Drawing] = {}
+    made: dict[int, NDArray[np.float64]] = {}
 
-    def drawing(number: int) -> Drawing:
+    def points(number: int) -> NDArray[np.float64]:
         if number not in made:
-            made[number] = Drawing(pixels[number, 0])
+            made[number] = inked_points(pixels[number, 0])
         return made[number]
 
     def distances(episode: Episode) -> NDArray[np.float64]:
-        references = [drawing(int(number)) for number in episode.references]
-        queries = [drawing(int(number)) for number in episode.queries]
+        references = [points(int(number)) for number in episode.references]
+        queries = [points(int(number)) for number in episode.queries]
         return np.array([[modified_hausdorff(q, r) for r in references] for q in queries])
 
     return distances

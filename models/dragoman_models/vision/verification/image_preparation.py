@@ -22,8 +22,8 @@ def prepare(image: RgbImage, *, size: int, color: ColorMode) -> NDArray[np.uint8
     """The image as (C, size, size): its longer side becomes `size`, the shorter is filled up.
 
     What fills is of the colour that is usual on the image's border, the median of each channel, so
-    that a drawing stays on its paper. Each pixel of a reduced image is the mean of those that it
-    covers (a box filter); enlarging is bilinear.
+    that a drawing stays on its paper. Reducing weighs all pixels that fall onto a new one (Pillow's
+    Hamming filter); enlarging is bilinear.
 
     Args:
         image: (H, W, 3), from 1 x 1.
@@ -31,7 +31,7 @@ def prepare(image: RgbImage, *, size: int, color: ColorMode) -> NDArray[np.uint8
     height, width, _ = image.shape
     side = max(height, width)
     own_size = (max(1, round(width * size / side)), max(1, round(height * size / side)))
-    kind = Image.Resampling.BOX if side > size else Image.Resampling.BILINEAR
+    kind = Image.Resampling.HAMMING if side > size else Image.Resampling.BILINEAR
     picture = Image.fromarray(image)
     if own_size != picture.size:
         picture = picture.resize(own_size, kind)

@@ -35,6 +35,10 @@ class LabelledImages:
     def only_groups(self, groups: tuple[str, ...]) -> LabelledImages:
         """The images whose class is of one of these groups; classes are numbered anew."""
         kept = [number for number, group in enumerate(self.class_groups) if group in groups]
+        return self.only_classes(np.array(kept, np.int64))
+
+    def only_classes(self, kept: NDArray[np.int64]) -> LabelledImages:
+        """The images of these classes, which are numbered anew in their order."""
         renumbered = np.full(self.class_count, -1, np.int64)
         renumbered[kept] = np.arange(len(kept))
         chosen = np.flatnonzero(renumbered[self.classes] >= 0)

@@ -121,6 +121,9 @@ class EmbeddingNetwork(nn.Module):
 def embedded(network: EmbeddingNetwork, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
     """The vectors (N, D) of prepared images (N, C, S, S), by a network that is set to evaluate."""
     network.eval()
-    parts = [network(part.float() / 255) for part in torch.from_numpy(pixels).split(_AT_ONCE)]
+    parts = [
+        network(torch.from_numpy(pixels[start : start + _AT_ONCE]).float() / 255)
+        for start in range(0, len(pixels), _AT_ONCE)
+    ]
     vectors: NDArray[np.float32] = torch.cat(parts).numpy()
     return vectors

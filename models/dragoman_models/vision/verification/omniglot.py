@@ -6,16 +6,16 @@ stands in several of them, as Greek and Latin do in the two small background set
 
 from __future__ import annotations
 
-import io
 import re
 import zipfile
+import zlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, UnidentifiedImageError
 
-from dragoman_models.errors import TrainingError
+from dragoman_models.errors import InvalidInputError, TrainingError
+from dragoman_models.vision.image_decoding import ImageLimits, decode_image
 from dragoman_models.vision.results import RgbImage
 from dragoman_models.vision.verification.image_preparation import ColorMode, prepare
 from dragoman_models.vision.verification.labelled_images import LabelledImages
@@ -32,13 +32,12 @@ def read_omniglot(archives: Sequence[Path], *, size: int, color: ColorMode) -> L
     """
     found: dict[tuple[str, str, int], RgbImage] = {}
     for archive in archives:
-        before = len(found)
-        for key, image in _drawings(archive, found):
-            found[key] = image
-        if len(found) == before and not found:
+        drawings = dict(_drawings(archive))
+        if not drawings:
             raise TrainingError(
                 f"{archive} holds no drawing named ALPHABET/characterNN/ID_DRAWER.png"
             )
+        found = {**drawings, **found}
     keys = sorted(found)
     classes = sorted({key[:2] for key in keys})
     number_of = {name: number for number, name in enumerate(classes)}
@@ -52,23 +51,20 @@ def read_omniglot(archives: Sequence[Path], *, size: int, color: ColorMode) -> L
 
 
 def _drawings(
-    archive: Path, known: dict[tuple[str, str, int], RgbImage]
+    archive: Path,
 ) -> Iterator[tuple[tuple[str, str, int], RgbImage]]:
     try:
         with zipfile.ZipFile(archive) as files:
             for name in files.namelist():
-                match = _NAME.fullmatch(name)
-                if match is None:
-                    continue
-                key = (match[1], match[2], int(match[3]))
-                if key not in known:
-                    yield key, _decoded(files.read(name), f"{archive}: {name}")
-    except (OSError, zipfile.BadZipFile) as error:
+                if match := _NAME.fullmatch(name):
+                    image = _decoded(files.read(name), f"{archive}: {name}")
+                    yield (match[1], match[2], int(match[3])), image
+    except (OSError, zipfile.BadZipFile, zlib.error) as error:
         raise TrainingError(f"cannot read {archive} as a zip archive: {error}") from error
 
 
 def _decoded(content: bytes, name: str) -> RgbImage:
     try:
-        return np.asarray(Image.open(io.BytesIO(content)).convert("RGB"), dtype=np.uint8)
-    except (OSError, UnidentifiedImageError) as error:
-        raise TrainingError(f"{name} is no picture: {error}") from error
+        return decode_image(content, limits=ImageLimits())
+    except InvalidInputError as error:
+        raise TrainingError(f"{name}: {error}") from error

@@ -44,14 +44,18 @@ class ImageEmbedderRecipe(BaseModel):
 
     network: EmbeddingConfig = EmbeddingConfig()
     augmentation: Augmentation = Augmentation()
+    class_augmentation: Augmentation | None = Field(
+        default=None,
+        description="of all images of a class in a batch alike, which makes another class of it",
+    )
     validation: Validation = Validation()
     dropout: float = Field(default=0.0, ge=0, lt=1, description="before the last layer")
-    mining: Mining = "batch_hard"
+    mining: Mining = "semi_hard"
     semi_hard_updates: int = Field(
-        default=0, ge=0, description="first updates, with semi-hard mining whatever `mining` says"
+        default=0, ge=0, description="first updates, semi-hard though `mining` is batch_hard"
     )
     margin: float = Field(default=0.2, gt=0, le=4)
-    distance: Distance = "euclidean"
+    distance: Distance = "squared"
     classes_per_batch: int = Field(default=32, ge=2, description="P")
     images_per_class: int = Field(default=4, ge=2, description="K")
     quarter_turns: bool = Field(default=False, description="turned classes are classes too")
@@ -122,7 +126,6 @@ PEOPLE: dict[str, object] = {
         "brightness": 0.2, "contrast": 0.3,
     },
     "validation": {"protocol": "mixed", "ways": 5},
-    "semi_hard_updates": 1_000,
     "classes_per_batch": 16,
     "updates": 6_000,
 }  # fmt: skip

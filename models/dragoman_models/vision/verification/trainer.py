@@ -78,14 +78,10 @@ class ImageEmbedderTrainer:
         network = EmbeddingNetwork(recipe.network, dropout=recipe.dropout)
         network.standardize_by(images.train.pixels)
         self.network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.average = AveragedModel(
-            network, multi_avg_fn=get_ema_multi_avg_fn(recipe.average_decay), use_buffers=True
-        )
+        averaging = get_ema_multi_avg_fn(recipe.average_decay)  # type: ignore[no-untyped-call]
+        self.average = AveragedModel(network, multi_avg_fn=averaging, use_buffers=True)
         self.optimizer = torch.optim.AdamW(
-            network.parameters(),
-            lr=recipe.learning_rate,
-            weight_decay=recipe.weight_decay,
-            betas=(0.9, 0.99),
+            network.parameters(), weight_decay=recipe.weight_decay, betas=(0.9, 0.99)
         )
         self.update = self.recent_updates = 0
         self.seconds = self.recent_loss = 0.0
@@ -201,7 +197,11 @@ class ImageEmbedderTrainer:
         batch = self.batches.draw(chance)
         torch.manual_seed(int(chance.integers(2**63)))  # dropout's chance
         generator = torch.Generator().manual_seed(int(chance.integers(2**63)))
-        images = augment(batch.images, self.recipe.augmentation, generator)
+        images, recipe = batch.images, self.recipe
+        if recipe.class_augmentation is not None:
+            alike = recipe.images_per_class
+            images = augment(images, recipe.class_augmentation, generator, alike=alike)
+        images = augment(images, recipe.augmentation, generator)
         return ClassBatch(images=images, classes=batch.classes)
 
     def _mining(self) -> Mining:

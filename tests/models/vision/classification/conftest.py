@@ -6,8 +6,10 @@ from typing import Any
 
 import pytest
 
+from dragoman_models.bundle import Bundle
 from dragoman_models.vision.classification.recipe import ClassifierRecipe
 
+from .backbone_maker import mean_colour_graph, write_backbone
 from .idx_writer import write_idx_folder
 
 Recipes = Callable[..., ClassifierRecipe]
@@ -32,3 +34,10 @@ def tiny_recipe(idx_folder: Path) -> Recipes:
         return ClassifierRecipe.model_validate({**settings, **changes})
 
     return make
+
+
+@pytest.fixture(scope="session")
+def small_bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
+    """A backbone that gives mean colours."""
+    folder = tmp_path_factory.mktemp("backbones") / "small" / "1"
+    return write_backbone(folder, mean_colour_graph())

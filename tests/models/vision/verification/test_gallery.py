@@ -21,7 +21,10 @@ MODEL = EmbeddingModel(name="omniglot", version=1, threshold=0.8)
 
 def unit_rows(count: int, dimensions: int, seed: int) -> NDArray[np.float32]:
     rows = np.random.default_rng(seed).normal(size=(count, dimensions))
-    return (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)
+    unit: NDArray[np.float32] = (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(
+        np.float32
+    )
+    return unit
 
 
 def small_gallery() -> tuple[Gallery, NDArray[np.float32]]:
