@@ -157,7 +157,7 @@ def test_what_is_not_to_be_sent_again_is_not(
     refusal: Refusal,
     error: type[Exception],
 ) -> None:
-    refuse(server, [refusal])
+    refuse(server, [refusal], after_reading=1)
     with pytest.raises(error):
         stream(server.address, "embed_stream", WORDS)
     assert len(server.times) == 1
@@ -166,7 +166,8 @@ def test_what_is_not_to_be_sent_again_is_not(
 def test_the_server_s_pushback_is_obeyed_whatever_the_status(
     server: FakeServer, stream: Callable[..., list[Any]]
 ) -> None:
-    refuse(server, [(grpc.StatusCode.RESOURCE_EXHAUSTED, 300), (grpc.StatusCode.UNAVAILABLE, 300)])
+    refusals = [(grpc.StatusCode.RESOURCE_EXHAUSTED, 300), (grpc.StatusCode.UNAVAILABLE, 300)]
+    refuse(server, refusals, after_reading=1)
     assert len(stream(server.address, "embed_stream", WORDS)) == len(WORDS)
     pauses = [after - before for before, after in itertools.pairwise(server.times)]
     assert min(pauses) >= 0.295
@@ -175,11 +176,11 @@ def test_the_server_s_pushback_is_obeyed_whatever_the_status(
 def test_a_deadline_holds_over_all_attempts(
     server: FakeServer, stream: Callable[..., list[Any]]
 ) -> None:
-    refuse(server, [(grpc.StatusCode.UNAVAILABLE, 60_000)])
+    refuse(server, [(grpc.StatusCode.UNAVAILABLE, 60_000)], after_reading=1)
     with pytest.raises((UnavailableError, DeadlineExceededError)):
         stream(server.address, "embed_stream", WORDS, timeout=20.0)
     # gRPC rounds long time-outs up by some per cent.
-    refuse(server, [(grpc.StatusCode.UNAVAILABLE, 2_000)])
+    refuse(server, [(grpc.StatusCode.UNAVAILABLE, 2_000)], after_reading=1)
     server.deadlines.clear()
     assert stream(server.address, "embed_stream", ["a"], timeout=20.0)
     assert server.deadlines[0] - server.deadlines[1] >= 1.0
