@@ -8,7 +8,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 
-from dragoman_server.bundle_loading import threads_at_work
+from dragoman_server.bundle_loading import in_own_thread, threads_at_work
 from dragoman_server.config import ServerSettings
 from dragoman_server.grpc_server import ServerParts, build_server
 from dragoman_server.health import OVERALL
@@ -65,6 +65,7 @@ async def _load_and_watch(models: ServerModels, parts: ServerParts) -> None:
     """Load all models, and let health say so as each service becomes able to answer; then follow
     what becomes of the repository."""
     await parts.health.set_serving([MODEL_SERVICE])
+    await in_own_thread(models.pool.start)
     await models.live.load_all()
     await parts.evaluation.warm_up()
     await parts.health.set_serving([EVALUATION_SERVICE])

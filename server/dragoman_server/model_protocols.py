@@ -18,11 +18,11 @@ if (
     )
     from dragoman_models.errors import DragomanError
     from dragoman_models.language_model.completion import Completion, CompletionOptions
-    from dragoman_models.language_model.generation_engine import GenerationEngine
     from dragoman_models.language_model.scoring import TextScore, TextToScore
     from dragoman_models.search.length_normalization import LengthNormalization
     from dragoman_models.translation.hypothesis import Hypothesis
     from dragoman_models.translation.translation_options import TranslationOptions
+    from dragoman_server.generation_loop import ContinuationEngine
 
 
 class WordVectorModel(Protocol):
@@ -126,6 +126,6 @@ class TextModel(Protocol):
         """A token as the vocabulary writes it."""
         ...
 
-    def engine(self) -> "GenerationEngine":
+    def engine(self) -> "ContinuationEngine":
         """An empty batch of continuations, for one thread."""
         ...

@@ -2,8 +2,10 @@
 
 import functools
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass
 
+from dragoman_models.bundle import Bundle
 from dragoman_models.registry import load_model
 from dragoman_models.translation.family import TranslationFamily
 from dragoman_server.bundle_loading import BundleLoader
@@ -19,7 +21,7 @@ from dragoman_server.served_families import (
     TRANSLATION_SERVICE,
 )
 from dragoman_server.workers.model_placement import PlacedModels
-from dragoman_server.workers.worker_pool import WorkerPool
+from dragoman_server.workers.model_pool import ModelPool
 
 _log = logging.getLogger(__name__)
 
@@ -32,7 +34,7 @@ class ServerModels:
     repository: ModelRepository
     live: LiveModels
     watcher: RepositoryWatcher | None
-    pool: WorkerPool
+    pool: ModelPool
 
 
 def open_models(settings: ServerSettings) -> ServerModels:
@@ -57,10 +59,12 @@ def open_models(settings: ServerSettings) -> ServerModels:
     translation = TranslationFamily(
         arithmetic=settings.translation_arithmetic, use_shortlist=settings.translation_shortlist
     )
+    load = functools.partial(load_model, translation=translation)
     placed = PlacedModels(
-        settings.workers.counts(),
+        settings.processes(),
         threads=settings.threads_per_call,
-        load=functools.partial(load_model, translation=translation),
+        load=load,
+        pool=_ray_pool(settings, load) if settings.engine == "ray" else None,
     )
     loader = BundleLoader(
         load=placed.load,
@@ -72,3 +76,9 @@ def open_models(settings: ServerSettings) -> ServerModels:
     if models.watch_seconds > 0:
         watcher = RepositoryWatcher(live, looked_at, models.watch_seconds)
     return ServerModels(repository=repository, live=live, watcher=watcher, pool=placed.pool)
+
+
+def _ray_pool(settings: ServerSettings, load: Callable[[Bundle], object]) -> ModelPool:
+    from dragoman_server.ray_engine.ray_pool import RayPool
+
+    return RayPool(settings.ray, threads=settings.threads_per_call, load=load)

@@ -1,4 +1,4 @@
-"""Which bundles are loaded into worker processes, and into how many."""
+"""Which bundles are loaded into processes of their own, and into how many."""
 
 from collections.abc import Callable, Mapping
 
@@ -6,6 +6,7 @@ from dragoman_models.bundle import Bundle
 from dragoman_models.registry import load_model
 from dragoman_models.translation.arithmetic.choice import Arithmetic
 from dragoman_models.translation.family import TranslationFamily
+from dragoman_server.workers.model_pool import ModelPool
 from dragoman_server.workers.remote_models import RemoteLanguageModel, RemoteTranslator
 from dragoman_server.workers.shared_bundle import SharedBundle, shared
 from dragoman_server.workers.worker_pool import WorkerPool
@@ -20,15 +21,17 @@ class PlacedModels:
         *,
         threads: int,
         load: Callable[[Bundle], object] = load_model,
+        pool: ModelPool | None = None,
     ) -> None:
         """Args:
-        counts: worker processes by family; 0 for models in the server's own process.
+        counts: processes by family; 0 for models in the server's own process.
         threads: that one process computes with.
         load: what turns a bundle into a model, here as there.
+        pool: what has the processes; worker processes of this server by default.
         """
         self._counts = counts
         self._load = load
-        self.pool = WorkerPool(max(counts.values(), default=0), threads=threads, load=load)
+        self.pool = pool or WorkerPool(max(counts.values(), default=0), threads=threads, load=load)
 
     def load(self, bundle: Bundle) -> object:
         """The model in `bundle`, or what stands for it; raises `BundleError`."""
