@@ -5,11 +5,11 @@ Flags win over the environment, the environment over the file, the file over the
     settings = load_settings(Path("dragoman.toml"), address="127.0.0.1:0", log_level="debug")
 
 A flag that is None was not given. The file is TOML, with the names of `ServerSettings` as keys and
-`default_models`, `models`, `workers`, `ray`, `limits`, `batching`, `quotas`, `tls` and `connections` as
-tables; a relative path in it is relative to the file. In the environment the names are in capitals
-behind DRAGOMAN_, with two underscores for a table: DRAGOMAN_ADDRESS, DRAGOMAN_LIMITS__SOURCES,
-DRAGOMAN_MODEL_REPOSITORIES (several folders are separated as in PATH). Anything unknown or wrong is
-a `ConfigError` that names the key.
+`default_models`, `models`, `workers`, `ray`, `limits`, `batching`, `quotas`, `tls` and
+`connections` as tables; a relative path in it is relative to the file. In the environment the names
+are in capitals behind DRAGOMAN_, with two underscores for a table: DRAGOMAN_ADDRESS,
+DRAGOMAN_LIMITS__SOURCES, DRAGOMAN_MODEL_REPOSITORIES (several folders are separated as in PATH).
+Anything unknown or wrong is a `ConfigError` that names the key.
 """
 
 import difflib

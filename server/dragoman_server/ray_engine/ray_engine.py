@@ -108,7 +108,7 @@ class RayEngine:
             self._gone(number, generation)
 
     def step(self) -> "list[GenerationEvent | LostContinuation]":
-        """As `GenerationEngine.step`, for those who have got a token; waits but a moment for one."""
+        """As `GenerationEngine.step`, for whoever has got a token; waits but a moment for one."""
         events: list[GenerationEvent | LostContinuation] = []
         ready = any(stream.steps for stream in self._streams.values())
         while True:

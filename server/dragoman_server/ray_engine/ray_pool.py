@@ -11,7 +11,7 @@ import uuid
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from dragoman_models.bundle import Bundle
 from dragoman_models.errors import BundleError, DragomanError, OverloadedError, WorkCancelledError
@@ -22,6 +22,9 @@ from dragoman_server.ray_engine.ray_settings import RayFamily, RaySettings
 from dragoman_server.workers.messages import Call, Join, Reply
 from dragoman_server.workers.shared_bundle import SharedBundle
 from dragoman_server.workers.wanted import Wanted
+
+if TYPE_CHECKING:
+    from dragoman_server.ray_engine.replica_calls import Application
 
 _RETRY_SECONDS = 1.0
 _LONGEST_SECONDS = 300.0  # for a call that nobody can cancel
@@ -36,7 +39,7 @@ class _Placed:
 
     bundle: SharedBundle
     reference: Any
-    handle: Any
+    application: "Application"
 
 
 class RayPool:
@@ -92,7 +95,7 @@ class RayPool:
         reference = ray.put(stored(bundle))
         try:
             ray.get(board.add.remote(number, [reference]))
-            handle = self._deploy(number, bundle)
+            application = self._deploy(number, bundle)
             reply = self._first_report(number, bundle)
             if reply.error is not None:
                 raise reply.error
@@ -105,7 +108,9 @@ class RayPool:
             self._delete_soon(number, bundle)
             raise
         with self._lock:
-            self._models[number] = _Placed(bundle=bundle, reference=reference, handle=handle)
+            self._models[number] = _Placed(
+                bundle=bundle, reference=reference, application=application
+            )
         return number
 
     def remove(self, number: int) -> None:
@@ -123,10 +128,10 @@ class RayPool:
         """
         from dragoman_server.ray_engine.replica_calls import ReplicaLostError, answer, ended
 
-        handle = self._placed(model).handle
+        application = self._placed(model).application
         for attempt in (1, 2):
             number = uuid.uuid4().hex
-            running = self._run(answer(handle, number, request))
+            running = self._run(answer(application, number, request))
             try:
                 reply = self._reply(number, running, wanted)
             except ReplicaLostError as error:
@@ -143,11 +148,15 @@ class RayPool:
 
     def engine(self, model: int, *, keep: object) -> RayEngine:
         """An empty batch of continuations."""
-        handle = self._placed(model).handle
+        application = self._placed(model).application
 
         def open_stream(join: Join, deliver: Callable[[Arrival], None]) -> Callable[[], None]:
-            pumping = self._run(_pump(handle, join, deliver))
-            return lambda: pumping.cancel() and None
+            pumping = self._run(_pump(application, join, deliver))
+
+            def close() -> None:
+                pumping.cancel()
+
+            return close
 
         return RayEngine(open_stream, keep=keep)
 
@@ -203,21 +212,24 @@ class RayPool:
 
     # --- applications ---
 
-    def _deploy(self, number: int, bundle: SharedBundle) -> Any:
+    def _deploy(self, number: int, bundle: SharedBundle) -> "Application":
         from ray import serve
 
         from dragoman_server.ray_engine.replica import Replica
+        from dragoman_server.ray_engine.replica_calls import Application
+
+        name = self._session.application(number)
 
         family = self._settings.families()[bundle.family]
-        deployment = serve.deployment(Replica, name=f"{bundle.name}-{bundle.version}").options(
-            **_options(family, local=self._settings.is_local)
+        deployed: Any = serve.deployment(Replica)  # declared as the decorator that it may be, too
+        deployment = deployed.options(
+            name=f"{bundle.name}-{bundle.version}",
+            **_options(family, local=self._settings.is_local),
         )
-        application = deployment.bind(self._session.name, number, self._load, self._threads)
-        target = serve.RunTarget(
-            target=application, name=self._session.application(number), route_prefix=None
-        )
+        bound = deployment.bind(self._session.name, number, self._load, self._threads)
+        target = serve.RunTarget(target=bound, name=name, route_prefix=None)
         (handle,) = serve.run_many([target], wait_for_applications_running=False)
-        return handle
+        return Application(name=name, handle=handle)
 
     def _first_report(self, number: int, bundle: SharedBundle) -> Reply:
         """Raises `BundleError` where there is none in time, or never will be."""
@@ -231,7 +243,8 @@ class RayPool:
             if about is not None and about.status == "DEPLOY_FAILED":
                 raise BundleError(bundle.path, f"no replica of it starts: {about.message}")
             if self._closed or time.monotonic() > ends:
-                free = ray.available_resources().get("CPU", 0.0)
+                resources: Any = ray.available_resources
+                free = resources().get("CPU", 0.0)
                 raise BundleError(
                     bundle.path,
                     f"no replica of it started within {self._settings.start_seconds:g} s, with "
@@ -253,13 +266,13 @@ class RayPool:
         threading.Thread(target=delete, daemon=True).start()
 
 
-async def _pump(handle: Any, join: Join, deliver: Callable[[Arrival], None]) -> None:
+async def _pump(application: "Application", join: Join, deliver: Callable[[Arrival], None]) -> None:
     """Deliver all that a replica draws; again from the beginning where one is lost."""
     from dragoman_server.ray_engine.replica_calls import ReplicaLostError, ended, steps
 
     for attempt in (1, 2):
         try:
-            async for arrival in steps(handle, join):
+            async for arrival in steps(application, join):
                 deliver(arrival)
         except ReplicaLostError:
             deliver(Restarted() if attempt == 1 else Reply(error=ended()))

@@ -2,7 +2,8 @@
 
 import logging
 import os
-import shutil
+import subprocess
+import sys
 import tempfile
 import threading
 import uuid
@@ -10,6 +11,7 @@ from contextlib import suppress
 from typing import Any
 
 from dragoman_server.errors import StartupError
+from dragoman_server.ray_engine import ray_reaper
 from dragoman_server.ray_engine.ray_settings import RaySettings
 
 _STOP_SECONDS = 30.0
@@ -20,8 +22,8 @@ _log = logging.getLogger(__name__)
 class RaySession:
     """A connection to a cluster, or a Ray of its own.
 
-    One thread starts Ray, waits, and stops it: the system ends the processes of a Ray of one's own
-    with the very thread that started them, also when the server is killed.
+    One thread starts Ray, waits, and stops it: the system ends processes of a Ray of one's own with
+    the very thread that started them, also when the server is killed; `ray_reaper` ends the others.
     """
 
     def __init__(self, settings: RaySettings) -> None:
@@ -31,7 +33,7 @@ class RaySession:
         self._ready = threading.Event()
         self._stop = threading.Event()
         self._error: Exception | None = None
-        self._folder = ""
+        self._reaper: subprocess.Popen[bytes] | None = None
         self._thread = threading.Thread(target=self._run, name="ray", daemon=True)
 
     def start(self) -> None:
@@ -62,8 +64,10 @@ class RaySession:
         self._ready.set()
         if self._error is None:
             self._stop.wait()
-        with suppress(Exception):  # whatever fails in the end, the processes end with the thread
+        with suppress(Exception):  # whatever fails in the end, the reaper ends the processes
             self._end()
+        if self._reaper is not None:
+            self._reaper.communicate()  # closes its pipe, and waits
 
     def _begin(self) -> None:
         # Set before Ray reads them. What a server does is nobody else's business.
@@ -87,13 +91,18 @@ class RaySession:
 
     def _own_ray(self) -> dict[str, Any]:
         # The paths of its sockets are long, and may not be longer than the system allows.
-        self._folder = tempfile.mkdtemp(prefix="dragoman-ray-")
+        folder = tempfile.mkdtemp(prefix="dragoman-ray-")
+        self._reaper = subprocess.Popen(  # noqa: S603 - our own module
+            [sys.executable, "-S", ray_reaper.__file__, folder],
+            stdin=subprocess.PIPE,
+            start_new_session=True,
+        )
         return {
             "num_cpus": os.cpu_count(),
             "include_dashboard": False,
             "object_store_memory": self._settings.object_store_bytes,
             "_node_ip_address": "127.0.0.1",  # nobody else may reach it
-            "_temp_dir": self._folder,
+            "_temp_dir": folder,
             # Ray's workers would give way to everything else on the machine.
             "_system_config": {"worker_niceness": 0},
         }
@@ -121,8 +130,6 @@ class RaySession:
                     if name.startswith(f"{self.name}-"):
                         serve.delete(name, _blocking=False)
             ray.shutdown()
-        if self._folder:
-            shutil.rmtree(self._folder, ignore_errors=True)
 
 
 def _delete_orphans() -> None:

@@ -42,7 +42,7 @@ class Replica:
         load: what turns a bundle into a model.
         threads: that the arithmetic uses.
         """
-        self._board = ray.get_actor(board, namespace=NAMESPACE)
+        self._board: Any = ray.get_actor(board, namespace=NAMESPACE)
         self._load = load
         self._partners: dict[int, Any] = {}
         self._dropped = DroppedItems()
@@ -123,7 +123,7 @@ class Replica:
         from dragoman_models.allocation import give_back_freed_memory
         from dragoman_server.served_families import SERVED_FAMILIES
 
-        reference = ray.get(self._board.bundle.remote(number))
+        reference: Any = ray.get(self._board.bundle.remote(number))
         if not reference:
             raise OverloadedError("the model has left the replicas", _RETRY_SECONDS)
         bundle: StoredBundle = ray.get(reference[0])
@@ -138,8 +138,9 @@ class Replica:
         """Follow the board until it is gone, and the front end with it."""
         seen = 0
         while True:
+            waiting: Any = self._board.after.remote(seen)
             try:
-                seen, notices = ray.get(self._board.after.remote(seen), timeout=_PATIENCE_SECONDS)
+                seen, notices = ray.get(waiting, timeout=_PATIENCE_SECONDS)
             except ray.exceptions.GetTimeoutError:
                 continue
             except ray.exceptions.RayError:

@@ -1,17 +1,20 @@
 """Calls of a replica through Ray Serve, and what Ray's errors mean."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Coroutine, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import ray
+from ray import serve
 from ray.serve.exceptions import BackPressureError, DeploymentUnavailableError
 
 from dragoman_models.errors import DragomanError, OverloadedError
-from dragoman_server.workers.messages import Call, DrawnToken, Join, Reply
+from dragoman_server.ray_engine.ray_engine import Steps
+from dragoman_server.workers.messages import Call, Join, Reply
 
-OUTAGE_SECONDS = 15.0  # that a call waits for a replica to take it
+OUTAGE_SECONDS = 15.0  # that a call waits while there is no replica at all
 RETRY_SECONDS = 1.0
 
 
@@ -24,35 +27,65 @@ def ended() -> OverloadedError:
     return OverloadedError("the replica that worked on this ended", RETRY_SECONDS)
 
 
-async def answer(handle: Any, number: str, request: Call) -> Reply:
+@dataclass(frozen=True, kw_only=True)
+class Application:
+    """The replicas of one model: their name in Ray Serve, and what calls them."""
+
+    name: str
+    handle: Any
+
+    def has_replicas(self) -> bool:
+        """Whether there is one now; it may be busy."""
+        about = serve.status().applications.get(self.name)
+        deployments = about.deployments.values() if about is not None else ()
+        return any(
+            count and state.value == "RUNNING"
+            for one in deployments
+            for state, count in one.replica_states.items()
+        )
+
+
+async def answer(application: Application, number: str, request: Call) -> Reply:
     """What a replica answers to the call of this number; a task that is cancelled cancels it.
 
-    Raises `ReplicaLostError`, and `OverloadedError` where no replica takes it.
+    Raises `ReplicaLostError`, and `OverloadedError` where there is no replica.
     """
     with _understood():
-        response = handle.call.remote(number, request)
+        response = application.handle.call.remote(number, request)
         try:
-            reference = await asyncio.wait_for(response._to_object_ref(), OUTAGE_SECONDS)
+            reference = await _taken(application, response._to_object_ref())
             reply: Reply = await reference
-        except (TimeoutError, asyncio.CancelledError):
+        except BaseException:
             response.cancel()
             raise
         return reply
 
 
-async def steps(handle: Any, join: Join) -> AsyncIterator[list[list[DrawnToken]] | Reply]:
+async def steps(application: Application, join: Join) -> AsyncIterator[Steps | Reply]:
     """What a replica draws, some steps at a time; cancelled when it is closed or its task is.
 
     Raises as `answer` does.
     """
     with _understood():
-        response = handle.options(stream=True).generate.remote(join)
+        response = application.handle.options(stream=True).generate.remote(join)
         try:
-            await asyncio.wait_for(response._to_object_ref_gen(), OUTAGE_SECONDS)
+            await _taken(application, response._to_object_ref_gen())
             async for item in response:
                 yield item
         finally:
             response.cancel()  # of one that has ended, nothing
+
+
+async def _taken(application: Application, taking: Coroutine[Any, Any, Any]) -> Any:
+    """Waits until a replica takes a call, as long as there is any; raises TimeoutError."""
+    task = asyncio.ensure_future(taking)
+    try:
+        while not (await asyncio.wait([task], timeout=OUTAGE_SECONDS))[0]:
+            if not await asyncio.to_thread(application.has_replicas):
+                raise TimeoutError
+        return await task
+    finally:
+        task.cancel()
 
 
 @contextmanager
