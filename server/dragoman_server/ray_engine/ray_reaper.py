@@ -3,8 +3,8 @@
     python ray_reaper.py FOLDER < pipe
 
 Ray ties most of its processes to the one that started them, but its agents outlive one that was
-killed. This process waits until nobody holds the other end of its pipe, kills every process that
-has a file below FOLDER open, and removes FOLDER.
+killed. This process waits until nobody holds the other end of its pipe, kills every process but the
+server that has a file below FOLDER open, and removes FOLDER.
 """
 
 import os
@@ -24,19 +24,19 @@ def main() -> None:
     """Waits, and then does it."""
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
-    folder = Path(sys.argv[1])
+    folder, server = Path(sys.argv[1]), os.getppid()
     while sys.stdin.buffer.read(1):
         pass
-    reap(folder)
+    reap(folder, spared=server)
 
 
-def reap(folder: Path) -> None:
-    """Kill whoever uses `folder`, and remove it."""
+def reap(folder: Path, *, spared: int) -> None:
+    """Kill whoever uses `folder`, but for one process, and remove it."""
     deadline = time.monotonic() + _GRACE_SECONDS
-    while any(True for _ in users(folder)) and time.monotonic() < deadline:
+    while set(users(folder)) - {spared} and time.monotonic() < deadline:
         time.sleep(0.05)
     for _ in range(_ROUNDS):
-        found = list(users(folder))
+        found = set(users(folder)) - {spared}
         for process in found:
             with suppress(OSError):
                 os.kill(process, signal.SIGKILL)

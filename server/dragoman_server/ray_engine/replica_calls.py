@@ -1,7 +1,7 @@
 """Calls of a replica through Ray Serve, and what Ray's errors mean."""
 
 import asyncio
-from collections.abc import AsyncIterator, Coroutine, Iterator
+from collections.abc import AsyncIterator, Coroutine, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -38,11 +38,9 @@ class Application:
         """Whether there is one now; it may be busy."""
         about = serve.status().applications.get(self.name)
         deployments = about.deployments.values() if about is not None else ()
-        return any(
-            count and state.value == "RUNNING"
-            for one in deployments
-            for state, count in one.replica_states.items()
-        )
+        # Declared by members of an enumeration, and given by their names.
+        states: list[Mapping[Any, int]] = [one.replica_states for one in deployments]
+        return any(one.get("RUNNING", 0) for one in states)
 
 
 async def answer(application: Application, number: str, request: Call) -> Reply:
