@@ -133,7 +133,8 @@ def _stated_licences(about: Any) -> tuple[str, ...]:
     if classified:
         return tuple(classified)
     text = (about.get("License") or "").strip()
-    return (text.splitlines()[0],) if text else ()
+    # Older setuptools write UNKNOWN where nothing is stated.
+    return (text.splitlines()[0],) if text and text != "UNKNOWN" else ()
 
 
 def _bound_problems(

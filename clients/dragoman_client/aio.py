@@ -22,6 +22,7 @@ import grpc
 from google.protobuf.message import Message
 
 from dragoman_client import aio_streams, aio_translation_streams, batch_calls, calls
+from dragoman_client.aio_image_methods import AsyncImageMethods
 from dragoman_client.batch_calls import BatchCall
 from dragoman_client.calls import Call, OneOrMany
 from dragoman_client.channel import (
@@ -68,6 +69,7 @@ from dragoman_client.results import (
     WordVector,
 )
 from dragoman_client.status_errors import FailedCall, error_of_call, not_ready
+from dragoman_client.stream_retries import StreamRetries
 from dragoman_client.translation_streams import OnSummary, OrderedStream
 from dragoman_client.word_test_sets import (
     EvaluationProgress,
@@ -82,7 +84,7 @@ Item = TypeVar("Item")
 _PAUSE_BEFORE_ASKING_AGAIN = 0.1  # seconds, where a server that starts was found and lost again
 
 
-class AsyncClient:
+class AsyncClient(AsyncImageMethods):
     """Calls a Dragoman server and waits for its answers, many at once in one event loop.
 
     Close it, or use it in an ``async with`` statement. Each call takes one item or many. One item
@@ -123,6 +125,7 @@ class AsyncClient:
         )
         self.address = self._connection.address
         self.timeout = checked_seconds(timeout)
+        self._retries = retries
         # gRPC binds a channel to the event loop that runs when it is made: the first call's.
         self._opened: grpc.aio.Channel | None = None
 
@@ -452,7 +455,7 @@ class AsyncClient:
                 required_phrases=required_phrases,
             ),
             texts,
-            timeout=seconds,
+            retries=StreamRetries(self._retries, seconds),
             error_of=lambda error: self._error(error, seconds or math.inf),
             on_summary=on_summary,
         )  # fmt: skip
@@ -553,6 +556,8 @@ class AsyncClient:
             raise self._error(error, seconds) from None
         finally:
             stream.cancel()
+
+    # --- images: classify, detect, embed_images and verify are in AsyncImageMethods ---
 
     # --- models ---
 
@@ -659,7 +664,7 @@ class AsyncClient:
             self._channel,
             call,
             items,
-            timeout=seconds,
+            retries=StreamRetries(self._retries, seconds),
             error_of=lambda error: self._error(error, seconds or math.inf),
         )
 

@@ -25,8 +25,8 @@ class Retries:
     """How often and how fast a call that found the server UNAVAILABLE is sent again.
 
     Where the server says how long to wait (``grpc-retry-pushback-ms``), that holds; where it says
-    not to retry, the call fails at once. The deadline of the call always holds. Calls that send a
-    stream of requests are not sent again.
+    not to retry, the call fails at once. The deadline of the call always holds. A stream of
+    requests is sent again only until its first answer.
 
     Attributes:
         attempts: in all, 1 (no retry) to 5 (the most that gRPC allows).
@@ -102,7 +102,7 @@ def _service_config(retries: Retries) -> str:
         "retryableStatusCodes": ["UNAVAILABLE"],
     }
     # gRPC's own retry of a call with several requests loses some of them, and may end the process
-    # (seen with 1.85): a stream that finds the server full fails instead, and says so.
+    # (seen with 1.85): the clients send a stream again themselves (`stream_retries`).
     streams = [
         {"service": service.full_name, "method": method.name}
         for file in (embedding_service_pb2, translation_service_pb2)

@@ -32,6 +32,7 @@ from dragoman_client.errors import (
     ServerError,
     UnavailableError,
 )
+from dragoman_client.image_methods import ImageMethods
 from dragoman_client.options import (
     AnalogyMethod,
     GenerationOptions,
@@ -59,6 +60,7 @@ from dragoman_client.results import (
     WordVector,
 )
 from dragoman_client.status_errors import FailedCall, error_of_call, not_ready
+from dragoman_client.stream_retries import StreamRetries
 from dragoman_client.translation_streams import OnSummary, OrderedStream
 from dragoman_client.word_test_sets import (
     EvaluationProgress,
@@ -73,7 +75,7 @@ Item = TypeVar("Item")
 _PAUSE_BEFORE_ASKING_AGAIN = 0.1  # seconds, where a server that starts was found and lost again
 
 
-class Client:
+class Client(ImageMethods):
     """Calls a Dragoman server and waits for its answers. Safe to use from several threads.
 
     Close it, or use it in a ``with`` statement. Each call takes one item or many. One item gives
@@ -114,6 +116,7 @@ class Client:
         )
         self.address = connection.address
         self.timeout = checked_seconds(timeout)
+        self._retries = retries
         self._channel = connection.channel()
 
     def __enter__(self) -> Client:
@@ -440,7 +443,7 @@ class Client:
                 required_phrases=required_phrases,
             ),
             texts,
-            timeout=seconds,
+            retries=StreamRetries(self._retries, seconds),
             error_of=lambda error: self._error(error, seconds or math.inf),
             on_summary=on_summary,
         )  # fmt: skip
@@ -542,6 +545,8 @@ class Client:
         finally:
             stream.cancel()
 
+    # --- images: classify, detect, embed_images and verify are in ImageMethods ---
+
     # --- models ---
 
     def list_models(
@@ -632,7 +637,7 @@ class Client:
             self._channel,
             call,
             items,
-            timeout=seconds,
+            retries=StreamRetries(self._retries, seconds),
             error_of=lambda error: self._error(error, seconds or math.inf),
         )
 

@@ -244,3 +244,19 @@ class ScoringOptions:
     metrics: tuple[TranslationMetric, ...] = ()
     lowercase: bool = False
     bleu_tokenizer: BleuTokenizer | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class DetectionOptions:
+    """Which objects in an image are answered; None is the server's default.
+
+    Attributes:
+        score_threshold: least score, 0 to 1; None is the model's own.
+        iou_threshold: of two objects of one class whose boxes overlap by more than this
+            intersection over union, only that of the higher score is answered; above 0, up to 1.
+        max_detections: most objects an image, 1 to 1,000.
+    """
+
+    score_threshold: float | None = None
+    iou_threshold: float | None = None
+    max_detections: int | None = None

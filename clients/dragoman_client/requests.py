@@ -91,7 +91,7 @@ def embed_request(
     words: Sequence[str], *, model: Model, lookup: WordLookup | None, normalize: bool
 ) -> EmbedRequest:
     request = embed_words(words)
-    request.model.CopyFrom(_selector(model))
+    request.model.CopyFrom(model_selector(model))
     request.normalize = normalize
     if lookup is not None:
         request.lookup = _number(WordLookupMessage, "WORD_LOOKUP", lookup)
@@ -106,7 +106,7 @@ def embed_words(words: Sequence[str]) -> EmbedRequest:
 def similarity_request(
     pairs: Sequence[tuple[str, str]], *, model: Model, lookup: WordLookup | None
 ) -> SimilarityRequest:
-    request = SimilarityRequest(model=_selector(model))
+    request = SimilarityRequest(model=model_selector(model))
     for i, (first, second) in enumerate(pairs):
         pair = WordPair(
             first=_text(first, f"pairs[{i}].first"), second=_text(second, f"pairs[{i}].second")
@@ -121,7 +121,7 @@ def nearest_request(
     queries: Sequence[Query], *, model: Model, options: SearchOptions | None
 ) -> NearestRequest:
     request = nearest_queries(queries)
-    request.model.CopyFrom(_selector(model))
+    request.model.CopyFrom(model_selector(model))
     if options is not None:
         request.options.CopyFrom(_search_options(options))
     return request
@@ -155,7 +155,7 @@ def analogy_request(
     options: SearchOptions | None,
     method: AnalogyMethod | None,
 ) -> AnalogyRequest:
-    request = AnalogyRequest(model=_selector(model))
+    request = AnalogyRequest(model=model_selector(model))
     if options is not None:
         request.options.CopyFrom(_search_options(options))
     if method is not None:
@@ -178,7 +178,7 @@ def translate_request(
     required_phrases: PhrasesOfEach = (),
     banned_phrases: PhrasesOfEach = (),
 ) -> TranslateRequest:
-    request = TranslateRequest(model=_selector(model), options=_translation_options(options))
+    request = TranslateRequest(model=model_selector(model), options=_translation_options(options))
     prefixes = [target_prefix] * len(sources) if isinstance(target_prefix, str) else target_prefix
     _check_counts("target_prefix", len(prefixes), "sources", len(sources))
     required = _phrases_of_each("required_phrases", required_phrases, len(sources))
@@ -218,7 +218,9 @@ def _texts(texts: Sequence[str], path: str) -> list[str]:
 
 def stream_config(*, model: Model, options: TranslationOptions | None) -> TranslateStreamRequest:
     return TranslateStreamRequest(
-        config=TranslateStreamConfig(model=_selector(model), options=_translation_options(options))
+        config=TranslateStreamConfig(
+            model=model_selector(model), options=_translation_options(options)
+        )
     )
 
 
@@ -242,11 +244,11 @@ def score_targets_request(
     return_alignments: bool,
 ) -> ScoreTargetRequest:
     request = ScoreTargetRequest(
-        model=_selector(model), return_tokens=True, return_alignments=return_alignments
+        model=model_selector(model), return_tokens=True, return_alignments=return_alignments
     )
     if length_normalization is not None:
         request.length_normalization = _normalization(length_normalization)
-    _set(request, "length_penalty", length_penalty, "length_penalty")
+    set_number(request, "length_penalty", length_penalty, "length_penalty")
     for i, (source, target) in enumerate(pairs):
         path = f"pairs[{i}]"
         request.pairs.append(
@@ -270,7 +272,9 @@ def score_texts_request(
             "texts", f"there are {len(contexts):,} contexts for {len(texts):,}; give one for each"
         )
     request = LanguageModelServiceScoreRequest(
-        model=_selector(model), return_tokens=return_tokens, exclude_end_of_text=exclude_end_of_text
+        model=model_selector(model),
+        return_tokens=return_tokens,
+        exclude_end_of_text=exclude_end_of_text,
     )
     for i, text in enumerate(texts):
         item = request.texts.add(text=_text(text, f"texts[{i}].text"))
@@ -283,7 +287,7 @@ def generate_request(
     prompt: str, *, model: Model, options: GenerationOptions | None
 ) -> GenerateRequest:
     return GenerateRequest(
-        model=_selector(model),
+        model=model_selector(model),
         prompt=_text(prompt, "prompt"),
         options=None if options is None else _generation_options(options),
     )
@@ -312,14 +316,14 @@ def evaluate_word_vectors_request(
     analogy_method: AnalogyMethod | None,
     max_rank: int | None,
 ) -> EvaluateWordVectorsRequest:
-    request = EvaluateWordVectorsRequest(model=_selector(model))
+    request = EvaluateWordVectorsRequest(model=model_selector(model))
     for i, test_set in enumerate(test_sets):
         request.test_sets.append(_test_set(test_set, f"test_sets[{i}]"))
     if lookup is not None:
         request.lookup = _number(WordLookupMessage, "WORD_LOOKUP", lookup)
     if analogy_method is not None:
         request.analogy_method = _number(AnalogyMethodMessage, "ANALOGY_METHOD", analogy_method)
-    _set(request, "max_rank", max_rank, "max_rank")
+    set_number(request, "max_rank", max_rank, "max_rank")
     return request
 
 
@@ -347,35 +351,36 @@ def list_models_request(
     *, family: str, states: Sequence[ModelState], page_size: int, page_token: str
 ) -> ListModelsRequest:
     request = ListModelsRequest(family=_text(family, "family"), page_token=page_token)
-    _set(request, "page_size", page_size, "page_size")
+    set_number(request, "page_size", page_size, "page_size")
     request.states.extend(_number(ModelStateMessage, "MODEL_STATE", state) for state in states)
     return request
 
 
 def get_model_request(model: Model) -> GetModelRequest:
-    return GetModelRequest(model=_selector(model))
+    return GetModelRequest(model=model_selector(model))
 
 
 def load_model_request(model: Model, *, pin: bool) -> LoadModelRequest:
-    return LoadModelRequest(model=_selector(model), pin=pin)
+    return LoadModelRequest(model=model_selector(model), pin=pin)
 
 
 def unload_model_request(model: Model) -> UnloadModelRequest:
-    return UnloadModelRequest(model=_selector(model))
+    return UnloadModelRequest(model=model_selector(model))
 
 
-def _selector(model: Model, path: str = "model") -> ModelSelector:
+def model_selector(model: Model, path: str = "model") -> ModelSelector:
+    """Which model is asked for; raises InvalidRequestError for what no message can hold."""
     if isinstance(model, str):
         return ModelSelector(name=_text(model, f"{path}.name"))
     selector = ModelSelector(name=_text(model.name, f"{path}.name"))
-    _set(selector, "version", model.version, f"{path}.version")
+    set_number(selector, "version", model.version, f"{path}.version")
     return selector
 
 
 def _search_options(options: SearchOptions) -> SearchOptionsMessage:
     message = SearchOptionsMessage(include_query_words=options.include_query_words)
     for name in ("k", "max_rank", "min_score"):
-        _set(message, name, getattr(options, name), f"options.{name}")
+        set_number(message, name, getattr(options, name), f"options.{name}")
     for i, word in enumerate(options.excluded_words):
         message.excluded_words.append(_text(word, f"options.excluded_words[{i}]"))
     if options.lookup is not None:
@@ -392,13 +397,13 @@ def _translation_options(options: TranslationOptions | None) -> TranslationOptio
         return_tokens=options.return_tokens, return_alignments=options.return_alignments
     )
     for name in _TRANSLATION_NUMBERS:
-        _set(message, name, getattr(options, name), f"options.{name}")
+        set_number(message, name, getattr(options, name), f"options.{name}")
     if options.sampling is not None:
         message.sampling.SetInParent()
         _set_sampling(message.sampling, options.sampling)
     for i, model in enumerate(options.ensemble_models):
         path = f"options.ensemble_models[{i}]"
-        message.ensemble_models.append(_selector(model, path))
+        message.ensemble_models.append(model_selector(model, path))
     if options.sentence_splitting is not None:
         message.sentence_splitting = _number(
             SentenceSplittingMessage, "SENTENCE_SPLITTING", options.sentence_splitting
@@ -413,8 +418,10 @@ def _translation_options(options: TranslationOptions | None) -> TranslationOptio
     if options.diverse_groups is not None or options.diversity_strength is not None:
         message.diverse_beams.SetInParent()
         path = "options.diverse_beams"
-        _set(message.diverse_beams, "groups", options.diverse_groups, f"{path}.groups")
-        _set(message.diverse_beams, "strength", options.diversity_strength, f"{path}.strength")
+        set_number(message.diverse_beams, "groups", options.diverse_groups, f"{path}.groups")
+        set_number(
+            message.diverse_beams, "strength", options.diversity_strength, f"{path}.strength"
+        )
     return message
 
 
@@ -429,14 +436,14 @@ def _generation_options(options: GenerationOptions) -> GenerationOptionsMessage:
     for name in (
         "sample_count", "max_tokens", "min_tokens", "repetition_penalty", "no_repeat_ngram_size",
     ):  # fmt: skip
-        _set(message, name, getattr(options, name), f"options.{name}")
+        set_number(message, name, getattr(options, name), f"options.{name}")
     _check_strategy(options)
     if any(getattr(options, name) is not None for name in _SAMPLING):
         _set_sampling(message.sampling, options)
     for name in _BEAM_SEARCH:
         value = getattr(options, name)
         if value is not None:
-            _set(message.beam_search, name, value, f"options.beam_search.{name}")
+            set_number(message.beam_search, name, value, f"options.beam_search.{name}")
     if options.length_normalization is not None:
         message.beam_search.length_normalization = _number(
             decoding_pb2.LengthNormalization, "LENGTH_NORMALIZATION", options.length_normalization
@@ -449,7 +456,7 @@ def _set_sampling(
 ) -> None:
     for name in _SAMPLING:
         bits = 64 if name == "seed" else 32
-        _set(message, name, getattr(options, name), f"options.sampling.{name}", bits=bits)
+        set_number(message, name, getattr(options, name), f"options.sampling.{name}", bits=bits)
 
 
 def _check_strategy(options: GenerationOptions) -> None:
@@ -488,7 +495,10 @@ def _check_counts(field: str, count: int, items: str, wanted: int) -> None:
         )
 
 
-def _set(message: Message, name: str, value: float | None, path: str, *, bits: int = 32) -> None:
+def set_number(
+    message: Message, name: str, value: float | None, path: str, *, bits: int = 32
+) -> None:
+    """Sets a field unless the value is None; raises InvalidRequestError where it cannot hold it."""
     if value is None:
         return
     try:

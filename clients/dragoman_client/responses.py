@@ -87,7 +87,7 @@ ItemResult: TypeAlias = Answer | DragomanClientError
 
 
 def embed_results(response: EmbedResponse) -> list[ItemResult[WordVector]]:
-    model = _model_version(response.model)
+    model = model_version_of(response.model)
     return [
         WordVector(
             word=_resolved_word(result.word_vector.word),
@@ -95,13 +95,13 @@ def embed_results(response: EmbedResponse) -> list[ItemResult[WordVector]]:
             model=model,
         )
         if result.HasField("word_vector")
-        else _item_error(result)
+        else item_error(result)
         for result in response.results
     ]
 
 
 def similarity_results(response: SimilarityResponse) -> list[ItemResult[Similarity]]:
-    model = _model_version(response.model)
+    model = model_version_of(response.model)
     return [
         Similarity(
             cosine=result.similarity.cosine,
@@ -110,30 +110,30 @@ def similarity_results(response: SimilarityResponse) -> list[ItemResult[Similari
             model=model,
         )
         if result.HasField("similarity")
-        else _item_error(result)
+        else item_error(result)
         for result in response.results
     ]
 
 
 def nearest_results(response: NearestResponse) -> list[ItemResult[Neighbors]]:
-    model = _model_version(response.model)
+    model = model_version_of(response.model)
     return [
-        _neighbors(result.neighbors, model) if result.HasField("neighbors") else _item_error(result)
+        _neighbors(result.neighbors, model) if result.HasField("neighbors") else item_error(result)
         for result in response.results
     ]
 
 
 def analogy_results(response: AnalogyResponse) -> list[ItemResult[Neighbors]]:
-    model = _model_version(response.model)
+    model = model_version_of(response.model)
     return [
-        _neighbors(result.answers, model) if result.HasField("answers") else _item_error(result)
+        _neighbors(result.answers, model) if result.HasField("answers") else item_error(result)
         for result in response.results
     ]
 
 
 def translate_results(response: TranslateResponse) -> list[ItemResult[Translation]]:
-    model = _model_version(response.model)
-    partners = tuple(_model_version(partner) for partner in response.ensemble_models)
+    model = model_version_of(response.model)
+    partners = tuple(model_version_of(partner) for partner in response.ensemble_models)
     return [translation_result(result, model, partners) for result in response.results]
 
 
@@ -141,7 +141,7 @@ def translation_result(
     result: TranslationResult, model: ModelVersion, ensemble_models: tuple[ModelVersion, ...] = ()
 ) -> ItemResult[Translation]:
     if not (result.HasField("translation") and result.translation.hypotheses):
-        return _item_error(result)
+        return item_error(result)
     return Translation(
         hypotheses=tuple(_hypothesis(found) for found in result.translation.hypotheses),
         source_token_count=result.translation.source_token_count,
@@ -153,18 +153,18 @@ def translation_result(
 
 def stream_summary(message: TranslateStreamSummary) -> StreamSummary:
     return StreamSummary(
-        model=_model_version(message.model),
+        model=model_version_of(message.model),
         item_count=message.item_count,
         error_count=message.error_count,
         source_token_count=message.source_token_count,
         target_token_count=message.target_token_count,
-        ensemble_models=tuple(_model_version(partner) for partner in message.ensemble_models),
+        ensemble_models=tuple(model_version_of(partner) for partner in message.ensemble_models),
     )
 
 
 def score_target_results(response: ScoreTargetResponse) -> list[ItemResult[Hypothesis]]:
     return [
-        _hypothesis(result.hypothesis) if result.HasField("hypothesis") else _item_error(result)
+        _hypothesis(result.hypothesis) if result.HasField("hypothesis") else item_error(result)
         for result in response.results
     ]
 
@@ -172,9 +172,9 @@ def score_target_results(response: ScoreTargetResponse) -> list[ItemResult[Hypot
 def score_texts_results(
     response: LanguageModelServiceScoreResponse,
 ) -> list[ItemResult[TextScore]]:
-    model = _model_version(response.model)
+    model = model_version_of(response.model)
     return [
-        _text_score(result.score, model) if result.HasField("score") else _item_error(result)
+        _text_score(result.score, model) if result.HasField("score") else item_error(result)
         for result in response.results
     ]
 
@@ -184,7 +184,7 @@ def generation_event(response: GenerateResponse) -> GenerationEvent:
         case "started":
             started = response.started
             return GenerationStarted(
-                model=_model_version(started.model),
+                model=model_version_of(started.model),
                 prompt_token_count=started.prompt_token_count,
                 seed=started.seed if started.HasField("seed") else None,
             )
@@ -230,14 +230,14 @@ def word_vector_event(
     if not response.HasField("evaluation"):
         return None
     return WordVectorEvaluation(
-        model=_model_version(response.evaluation.model),
+        model=model_version_of(response.evaluation.model),
         results=tuple(map(_word_vector_score, response.evaluation.results)),
     )
 
 
 def _word_vector_score(result: WordVectorTestSetResult) -> ItemResult[WordVectorScore]:
     if not result.HasField("score"):
-        return _item_error(result)
+        return item_error(result)
     score = result.score
     return WordVectorScore(
         name=score.name,
@@ -274,13 +274,13 @@ class _Result(Protocol):
     def error(self) -> status_pb2.Status: ...
 
 
-def _item_error(result: _Result) -> DragomanClientError:
+def item_error(result: _Result) -> DragomanClientError:
     if result.error.code == 0:
         return ServerError("the server's answer for this item is empty; is it a newer version?")
     return error_of_status(result.error)
 
 
-def _model_version(message: model_pb2.ModelVersion) -> ModelVersion:
+def model_version_of(message: model_pb2.ModelVersion) -> ModelVersion:
     return ModelVersion(name=message.name, version=message.version)
 
 

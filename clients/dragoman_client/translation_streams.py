@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from queue import SimpleQueue
 from typing import Any
 
 import grpc
@@ -12,8 +11,10 @@ from dragoman.v1.translation_service_pb2 import TranslateStreamRequest, Translat
 from dragoman_client.errors import DragomanClientError, ServerError
 from dragoman_client.options import TranslationOptions
 from dragoman_client.requests import Model, stream_config, stream_item
+from dragoman_client.resent_stream import ResentStream
 from dragoman_client.responses import ItemResult, stream_summary, translation_result
 from dragoman_client.results import ModelVersion, StreamSummary, Translation
+from dragoman_client.stream_retries import StreamRetries
 
 METHOD = "/dragoman.v1.TranslationService/TranslateStream"
 MOST_ON_THE_WAY = 256
@@ -88,26 +89,25 @@ def translations(
     ordered: OrderedStream,
     texts: Iterable[str],
     *,
-    timeout: float | None,
+    retries: StreamRetries,
     error_of: Callable[[grpc.RpcError], DragomanClientError],
     on_summary: OnSummary,
 ) -> Iterator[ItemResult[Translation]]:
     """What became of each text, in order. ``texts`` is read in the caller's own thread."""
-    outgoing: SimpleQueue[TranslateStreamRequest | None] = SimpleQueue()  # None: no more come
     start: Any = channel.stream_stream(
         METHOD,
         request_serializer=TranslateStreamRequest.SerializeToString,
         response_deserializer=TranslateStreamResponse.FromString,
     )
-    outgoing.put(ordered.config)
-    stream = start(iter(outgoing.get, None), timeout=timeout)
+    stream: ResentStream[TranslateStreamResponse] = ResentStream(start, retries)
+    stream.put(ordered.config)
     try:
         for text in texts:
-            outgoing.put(ordered.item(text))
+            stream.put(ordered.item(text))
             while ordered.is_full:
-                ordered.take(_next(stream))
+                ordered.take(stream.next())
                 yield from ordered.ready()
-        outgoing.put(None)
+        stream.put(None)
         for response in stream:
             ordered.take(response)
             yield from ordered.ready()
@@ -116,10 +116,3 @@ def translations(
         raise error_of(error) from None
     finally:
         stream.cancel()
-        outgoing.put(None)  # or gRPC's thread would wait for ever
-
-
-def _next(stream: Iterator[TranslateStreamResponse]) -> TranslateStreamResponse:
-    for response in stream:
-        return response
-    raise ServerError("the server ended the stream before all was answered")

@@ -1,8 +1,9 @@
-"""What every training recipe needs: schedules, checkpoints, averaging, and a log."""
+"""What every training recipe needs: schedules, checkpoints, averaging, and logs."""
 
 from __future__ import annotations
 
 import csv
+import io
 import math
 import os
 from collections.abc import Iterable, Mapping
@@ -124,3 +125,24 @@ class CsvLog:
                 csv.DictWriter(file, self._columns).writerow(values)
         except OSError as error:
             raise TrainingError(f"cannot write {self._path}: {error}") from error
+
+
+def drop_rows_after(path: Path, update: int) -> None:
+    """Rewrites a log without its rows of later updates; those without an end are dropped too.
+
+    Raises:
+        TrainingError: the log cannot be read or written.
+    """
+    if not path.exists():
+        return
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
+    except (OSError, UnicodeDecodeError) as error:
+        raise TrainingError(f"cannot read {path}: {error}") from error
+    whole = "".join(line for line in lines if line.endswith("\n"))
+    reader = csv.DictReader(io.StringIO(whole, newline=""))
+    kept = io.StringIO(newline="")
+    writer = csv.DictWriter(kept, reader.fieldnames or ())
+    writer.writeheader()
+    writer.writerows(row for row in reader if int(row["update"]) <= update)
+    write_atomically(path, kept.getvalue().encode())

@@ -15,15 +15,13 @@ import sys
 from dragoman_server.config import ServerSettings
 from dragoman_server.errors import StartupError
 from dragoman_server.log_format import set_up_logging
-
-# Whatever library a model computes with reads its own one, once, when it is imported.
-_THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+from dragoman_server.thread_variables import THREAD_VARIABLES
 
 
 def run(settings: ServerSettings) -> int:
     """Serve until SIGTERM or SIGINT. 0 after a drain, 1 if the server could not start."""
     set_up_logging(settings.log_level, settings.log_format)
-    for variable in _THREAD_VARIABLES:
+    for variable in THREAD_VARIABLES:
         os.environ[variable] = str(settings.threads_per_call)
     from dragoman_server.lifecycle import serve  # imports numpy, which reads the variables
 

@@ -66,6 +66,9 @@ class DefaultModels(BaseModel):
     embedding: str | None = Field(default=None, description="for EmbeddingService")
     translation: str | None = Field(default=None, description="for TranslationService")
     language_model: str | None = Field(default=None, description="for LanguageModelService")
+    vision_classifier: str | None = Field(default=None, description="for Classify")
+    vision_detector: str | None = Field(default=None, description="for Detect")
+    vision_embedder: str | None = Field(default=None, description="for EmbedImage and Verify")
 
 
 class Limits(BaseModel):
@@ -104,6 +107,17 @@ class Limits(BaseModel):
     samples: Count = Field(
         default=256, description="continuations that one language model draws at the same time"
     )
+    images: Count = Field(default=64, description="images of Classify, Detect and EmbedImage")
+    image_pairs: Count = Field(default=32, description="pairs of Verify")
+    image_bytes: Count = Field(
+        default=16 * 1024 * 1024, description="bytes of the file of one image"
+    )
+    image_pixels: Count = Field(
+        default=50_000_000, description="pixels of one image: its width times its height"
+    )
+    image_message_bytes: Annotated[int, Field(ge=1_024, le=512 * 1024 * 1024)] = Field(
+        default=16 * 1024 * 1024, description="bytes of a request message of VisionService"
+    )
 
 
 class ModelSettings(BaseModel):
@@ -138,13 +152,25 @@ class WorkerSettings(BaseModel):
 
     translation: Workers = Field(default="auto", description="for translators")
     language_model: Workers = Field(default="auto", description="for language models")
+    vision: Workers = Field(default=1, description="for models of images, apart from all others")
 
     def counts(self) -> dict[str, int]:
-        """Processes by family."""
-        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+        """Processes by family, of models that work on text."""
         return {
-            family: (cores or 1) if setting == "auto" else int(setting) for family, setting in self
+            "translation": _count(self.translation),
+            "language_model": _count(self.language_model),
         }
+
+    def vision_count(self) -> int:
+        """Processes of models that look at images."""
+        return _count(self.vision)
+
+
+def _count(setting: Workers) -> int:
+    if setting != "auto":
+        return int(setting)
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return cores or 1
 
 
 class TlsFiles(BaseModel):
@@ -178,6 +204,9 @@ class Batching(BaseModel):
     batch_tokens: Count = Field(
         default=16_384, description="tokens of a batch; a longer text is a batch of its own"
     )
+    batch_images: Annotated[int, Field(ge=1, le=10_000)] = Field(
+        default=16, description="images of a batch; large ones count more than once"
+    )
 
 
 class Quotas(BaseModel):
@@ -193,6 +222,12 @@ class Quotas(BaseModel):
     )
     burst_seconds: Annotated[Seconds, Field(gt=0)] = Field(
         default=10.0, description="unused time that a client may save up"
+    )
+    queued_images: Count | None = Field(
+        default=None, description="images that may wait of one client at a time"
+    )
+    images_per_second: Annotated[float, Field(gt=0, le=1e12, allow_inf_nan=False)] | None = Field(
+        default=None, description="images that a client may ask for, in the long run"
     )
 
 
@@ -264,6 +299,9 @@ class ServerSettings(BaseSettings):
     )
     max_queued_calls: Annotated[int, Field(ge=0, le=1_000_000)] = Field(
         default=10_000, description="calls that may wait for a worker; more are refused"
+    )
+    max_queued_images: Count = Field(
+        default=1_000, description="images that may wait; calls with more are refused"
     )
     max_deadline_seconds: Annotated[Seconds, Field(gt=0)] = Field(
         default=300.0,

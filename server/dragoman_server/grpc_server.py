@@ -20,6 +20,7 @@ from dragoman_server.batching.batcher import Batcher
 from dragoman_server.batching.fair_queue import BatchLimits
 from dragoman_server.batching.observer import BatchObserver
 from dragoman_server.batching.quotas import ClientQuota
+from dragoman_server.caller import Caller
 from dragoman_server.config import ServerSettings
 from dragoman_server.health import ServerHealth
 from dragoman_server.interceptors.access_log import AccessLogInterceptor
@@ -43,13 +44,14 @@ from dragoman_server.served_families import (
     EMBEDDING_SERVICE,
     LANGUAGE_MODEL_SERVICE,
     TRANSLATION_SERVICE,
+    VISION_SERVICE,
 )
 from dragoman_server.services.embedding import EmbeddingService
 from dragoman_server.services.evaluation import EVALUATION_SERVICE, EvaluationService
 from dragoman_server.services.language_model import LanguageModelService
 from dragoman_server.services.model import MODEL_SERVICE, ModelService
 from dragoman_server.services.translation import TranslationService
-from dragoman_server.services.unserved import VISION_SERVICE, VisionService
+from dragoman_server.services.vision import VisionService
 from dragoman_server.work_queue import WorkQueue
 
 SERVICES: tuple[str, ...] = (
@@ -64,6 +66,7 @@ SERVICES: tuple[str, ...] = (
 # gRPC itself drops messages this many times longer than the limit, before they are in memory.
 # Between the two, the request check refuses them with all details of the error table.
 _HARD_LIMIT_FACTOR = 4
+_HARD_LIMIT_FACTOR_OF_IMAGES = 1.25
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,7 +96,15 @@ def build_server(
     and of the load that is shed, or else the metrics do.
     Raises `TokenFileError` where the file of accepted tokens is not sound.
     """
-    admission = AdmissionInterceptor(settings.max_deadline_seconds)
+    batcher = _batcher(settings, observer or metrics)
+    # Images have a queue and workers of their own, so that no text ever waits for one.
+    image_batcher = _image_batcher(settings, observer or metrics)
+
+    def check_load(caller: Caller) -> None:
+        for one in (batcher, image_batcher):
+            one.check_load(caller)
+
+    admission = AdmissionInterceptor(settings.max_deadline_seconds, check_load)
     server = grpc.aio.server(
         interceptors=(
             *(() if tracing is None else (tracing,)),
@@ -104,13 +115,16 @@ def build_server(
             AuthorizationInterceptor(_authorization(settings)),
             admission,
             QuotaInterceptor(Quotas()),
-            RequestCheckingInterceptor(settings.limits.message_bytes),
+            RequestCheckingInterceptor(
+                settings.limits.message_bytes,
+                of_services={VISION_SERVICE: settings.limits.image_message_bytes},
+            ),
         ),
         options=_options(settings),
     )
-    batcher = _batcher(settings, observer or metrics)
     if metrics is not None:
         metrics.watch(batcher, repository)
+        metrics.watch_images(image_batcher)
     models = WorkQueue("model calls", batcher=batcher)
     scoring = WorkQueue("scoring", worker_threads=1, max_queued=settings.max_queued_calls)
     scoring_process = ScoringProcess()
@@ -131,13 +145,15 @@ def build_server(
     model_service_pb2_grpc.add_ModelServiceServicer_to_server(
         ModelService(repository, live or LiveModels(repository)), server
     )
-    _add_unserved_services(server)
+    vision_service_pb2_grpc.add_VisionServiceServicer_to_server(
+        VisionService(repository, image_batcher, limits), server
+    )
     health = _add_own_services_of_grpc(server)
     return ServerParts(
         server=server,
         health=health,
         admission=admission,
-        queues=(models, scoring),
+        queues=(models, scoring, WorkQueue("images", batcher=image_batcher)),
         scoring_process=scoring_process,
         evaluation=evaluation,
     )
@@ -159,8 +175,21 @@ def _batcher(settings: ServerSettings, observer: BatchObserver | None) -> Batche
     )
 
 
-def _add_unserved_services(server: grpc.aio.Server) -> None:
-    vision_service_pb2_grpc.add_VisionServiceServicer_to_server(VisionService(), server)
+def _image_batcher(settings: ServerSettings, observer: BatchObserver | None) -> Batcher:
+    batching, quotas = settings.batching, settings.quotas
+    return Batcher(
+        "images",
+        worker_threads=max(1, settings.workers.vision_count()),
+        queue=QueueLimits(tokens=settings.max_queued_images, calls=settings.max_queued_calls),
+        batch=BatchLimits(items=batching.batch_images, cost=batching.batch_images),
+        quota=ClientQuota(
+            queued_tokens=quotas.queued_images,
+            tokens_per_second=quotas.images_per_second,
+            burst_seconds=quotas.burst_seconds,
+            unit="images",
+        ),
+        observer=observer,
+    )
 
 
 def _add_own_services_of_grpc(server: grpc.aio.Server) -> ServerHealth:
@@ -174,11 +203,16 @@ def _add_own_services_of_grpc(server: grpc.aio.Server) -> ServerHealth:
 
 
 def _options(settings: ServerSettings) -> Sequence[tuple[str, int]]:
+    limits = settings.limits
+    largest = max(
+        limits.message_bytes * _HARD_LIMIT_FACTOR,
+        round(limits.image_message_bytes * _HARD_LIMIT_FACTOR_OF_IMAGES),
+    )
     return (
         # A second server on the port must fail, not share its calls at random.
         ("grpc.so_reuseport", 0),
         ("grpc.enable_channelz", 1),
-        ("grpc.max_receive_message_length", settings.limits.message_bytes * _HARD_LIMIT_FACTOR),
+        ("grpc.max_receive_message_length", min(largest, 2**31 - 1)),
         ("grpc.max_send_message_length", -1),
         *settings.connections.channel_arguments(),
     )

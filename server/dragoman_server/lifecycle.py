@@ -51,7 +51,7 @@ async def serve(settings: ServerSettings) -> bool:
 async def _run(
     parts: ServerParts, models: ServerModels, settings: ServerSettings, address: str
 ) -> bool:
-    with _signals() as stop, closing(models.pool):
+    with _signals() as stop, closing(models.placed):
         await parts.health.start()
         await parts.server.start()
         _say(f"Dragoman is listening on {address}")
@@ -64,7 +64,7 @@ async def _run(
 
 async def _work(models: ServerModels, parts: ServerParts, stop: asyncio.Queue[int]) -> None:
     await parts.health.set_serving([MODEL_SERVICE])
-    await in_own_thread(models.pool.start)
+    await in_own_thread(models.placed.start)
     _tell_signals(stop)  # Ray has put a handler of its own in the place of ours
     await _load_and_watch(models, parts)
 

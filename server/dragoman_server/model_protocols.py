@@ -6,6 +6,9 @@ from typing import TYPE_CHECKING, Any, Protocol
 if (
     TYPE_CHECKING
 ):  # the real ones import torch, which takes seconds that the open port need not wait
+    import numpy as np
+    from numpy.typing import NDArray
+
     from dragoman_models.embeddings.word_vectors import (
         AnalogyMethod,
         AnalogyQuestion,
@@ -22,6 +25,13 @@ if (
     from dragoman_models.search.length_normalization import LengthNormalization
     from dragoman_models.translation.hypothesis import Hypothesis
     from dragoman_models.translation.translation_options import TranslationOptions
+    from dragoman_models.vision.results import (
+        ClassProbability,
+        DetectedObject,
+        DetectionOptions,
+        RgbImage,
+    )
+    from dragoman_server.encoded_images import ImageComparison, ImageModelFacts, ImageObjects
     from dragoman_server.generation_loop import ContinuationEngine
 
 
@@ -128,4 +138,104 @@ class TextModel(Protocol):
 
     def engine(self) -> "ContinuationEngine":
         """An empty batch of continuations, for one thread."""
+        ...
+
+
+class ImageClassifier(Protocol):
+    """A loaded model of the family "image_classifier"."""
+
+    @property
+    def labels(self) -> tuple[str, ...]: ...
+
+    def classify(
+        self, images: "Sequence[RgbImage]", *, top_k: int = 5
+    ) -> "list[list[ClassProbability]]":
+        """The classes of each image, most probable first; all, where there are fewer."""
+        ...
+
+
+class ObjectDetector(Protocol):
+    """A loaded model of the family "object_detector"."""
+
+    @property
+    def labels(self) -> tuple[str, ...]: ...
+
+    def detect(
+        self, images: "Sequence[RgbImage]", options: "DetectionOptions"
+    ) -> "list[list[DetectedObject]]":
+        """The objects of each image, highest score first, their boxes in its own pixels."""
+        ...
+
+
+class ImageEmbedder(Protocol):
+    """A loaded model of the family "image_embedder"."""
+
+    @property
+    def dimensions(self) -> int: ...
+
+    @property
+    def threshold(self) -> float:
+        """The greatest distance of two images that show the same, as it was calibrated."""
+        ...
+
+    def embed(self, images: "Sequence[RgbImage]") -> "NDArray[np.float32]":
+        """Vectors of length 1: (images, dimensions)."""
+        ...
+
+    def distance(self, first: "NDArray[np.float32]", second: "NDArray[np.float32]") -> float:
+        """The Euclidean distance of two vectors, 0 to 2."""
+        ...
+
+
+class ServedImageModel(Protocol):
+    """What is known of a model of images without asking it to look at one."""
+
+    def facts(self) -> "ImageModelFacts": ...
+
+
+class ServedClassifier(ServedImageModel, Protocol):
+    """What Classify needs; contents are those of files, and each fails alone."""
+
+    def classify(
+        self,
+        contents: Sequence[bytes],
+        *,
+        top_k: int,
+        cancelled: Callable[[int], bool] | None = None,
+    ) -> "list[list[ClassProbability] | DragomanError]":
+        """The classes of each image. `cancelled` is asked before each is decoded."""
+        ...
+
+
+class ServedDetector(ServedImageModel, Protocol):
+    """What Detect needs."""
+
+    def detect(
+        self,
+        contents: Sequence[bytes],
+        options: "DetectionOptions",
+        *,
+        cancelled: Callable[[int], bool] | None = None,
+    ) -> "list[ImageObjects | DragomanError]":
+        """The objects of each image, with its size."""
+        ...
+
+
+class ServedEmbedder(ServedImageModel, Protocol):
+    """What EmbedImage and Verify need."""
+
+    def embed(
+        self, contents: Sequence[bytes], *, cancelled: Callable[[int], bool] | None = None
+    ) -> "list[NDArray[np.float32] | DragomanError]":
+        """The vector of each image."""
+        ...
+
+    def verify(
+        self,
+        pairs: Sequence[tuple[bytes, bytes]],
+        *,
+        threshold: float | None = None,
+        cancelled: Callable[[int], bool] | None = None,
+    ) -> "list[ImageComparison | DragomanError]":
+        """How far the two images of each pair are apart; None is the model's own threshold."""
         ...

@@ -33,7 +33,8 @@ class ModelRepository:
         families: Sequence[ServedFamily] = SERVED_FAMILIES,
         names: ModelNames | None = None,
     ) -> None:
-        """`defaults` names the default model of a service, by the service's full name.
+        """`defaults` names default models by what calls ask for (`ServedFamily.target`): the full
+        name of a service, or of one call where several families answer the calls of a service.
 
         Raises `ConfigError` for a default, alias or pin that leads to nothing in the repository,
         and for a default of the wrong family.
@@ -41,7 +42,7 @@ class ModelRepository:
         self.names = names or ModelNames()
         self._versions = {one.key: one for one in found}
         self._families = {family.name: family for family in families}
-        self._defaults = {service: name for service, name in (defaults or {}).items() if name}
+        self._defaults = {target: name for target, name in (defaults or {}).items() if name}
         self._found_defaults: dict[str, str] = {}
         self._check_defaults(families)
         self._check_names()
@@ -85,17 +86,16 @@ class ModelRepository:
 
     def default_for(self, version: ModelVersion) -> tuple[str, ...]:
         """Full names of the services that the model answers when a call names none."""
-        return tuple(
-            service
-            for service in self.services_of(version)
-            if self._leads_to(self.default_name(service), version)
-        )
+        family = self._families.get(version.family)
+        if family is None or not self._leads_to(self.default_name(family.target), version):
+            return ()
+        return (family.service,)
 
-    def default_name(self, service: str) -> str | None:
-        """The configured default of a service, or else the one found among its models: the only
-        one, or else the usual one of its family. What was found stays while the model is there,
-        so that another model which comes later takes nothing away from those who name none."""
-        return self._defaults.get(service) or self._found_defaults.get(service)
+    def default_name(self, target: str) -> str | None:
+        """The configured default of a service or call, or else the one found among its models: the
+        only one, or else the usual one of its family. What was found stays while the model is
+        there, so that another which comes later takes nothing away from those who name none."""
+        return self._defaults.get(target) or self._found_defaults.get(target)
 
     def current(self, name: str) -> ModelVersion | None:
         """The pinned version where it is READY; where none is pinned, the highest READY one."""
@@ -122,23 +122,23 @@ class ModelRepository:
             return versions[0]
         return self.current(versions[0].name) or versions[-1]
 
-    def select(self, service: str, name: str, version: int | None) -> ModelVersion:
-        """The READY version that answers a call of `service`.
+    def select(self, target: str, name: str, version: int | None) -> ModelVersion:
+        """The READY version that answers a call for `target`, a service or one call of it.
 
         Raises `InvalidInputError`, `ModelNotFoundError`, `ModelLoadingError` and
         `ModelNotLoadedError`.
         """
-        name = name or self._required_default(service)
+        name = name or self._required_default(target)
         self._check_selector(name, version)
         model, number = self.names.resolved(name, version)
         versions = self._existing(model)
-        self._check_family(versions[-1], service)
         pinned = self.names.pinned_version(model)
         if number is not None:
             versions = [self._numbered(versions, number)]
         elif pinned is not None:
             versions = [self._pinned(versions, pinned)]
         ready = [one for one in versions if one.state is ModelState.READY]
+        self._check_family((ready or versions)[-1], target)
         if ready:
             return ready[-1]
         if any(one.state is ModelState.LOADING for one in versions):
@@ -148,8 +148,8 @@ class ModelRepository:
 
     def _check_defaults(self, families: Iterable[ServedFamily]) -> None:
         for family in families:
-            name = self._defaults.get(family.service)
-            names = self._names_for(family.service)
+            name = self._defaults.get(family.target)
+            names = self._names_for(family.target)
             if name is not None and self.names.resolved(name, None)[0] not in names:
                 raise ConfigError(
                     f"{family.setting}: no model of the family {family.name} is named "
@@ -174,15 +174,15 @@ class ModelRepository:
                 )
 
     def _find_defaults(self) -> None:
-        for service in {family.service for family in self._families.values()}:
-            names = self._names_for(service)
-            if self._found_defaults.get(service) in names:
+        for target in {family.target for family in self._families.values()}:
+            names = self._names_for(target)
+            if self._found_defaults.get(target) in names:
                 continue
-            self._found_defaults.pop(service, None)
-            usual = [one.usual for one in self._families.values() if one.service == service]
+            self._found_defaults.pop(target, None)
+            usual = [one.usual for one in self._families.values() if one.target == target]
             found = names if len(names) == 1 else [name for name in usual if name in names]
             if found and found[0] is not None:
-                self._found_defaults[service] = found[0]
+                self._found_defaults[target] = found[0]
 
     def _leads_to(self, name: str | None, version: ModelVersion) -> bool:
         """Whether a configured name or alias means this version, or its model as a whole."""
@@ -214,22 +214,27 @@ class ModelRepository:
                 f"is {version}; give 1 to {_HIGHEST_VERSION:,}, or leave it out for the current",
             )
 
-    def _check_family(self, version: ModelVersion, service: str) -> None:
+    def _target_of(self, version: ModelVersion) -> str:
+        """What the model answers; empty for one of a family that no service answers with."""
+        family = self._families.get(version.family)
+        return "" if family is None else family.target
+
+    def _check_family(self, version: ModelVersion, target: str) -> None:
         # Of a bundle too damaged to tell its family, the damage is what the caller should hear.
-        if version.family and service not in self.services_of(version):
+        if version.family and target != self._target_of(version):
             raise InvalidInputError.single(
                 "model.name",
                 f"{quoted(version.name)} is of the family {quoted(version.family)}, which does "
-                f"not answer {service}; {_choice(self._names_for(service))}",
+                f"not answer {target}; {_choice(self._names_for(target))}",
             )
 
-    def _required_default(self, service: str) -> str:
-        name = self.default_name(service)
+    def _required_default(self, target: str) -> str:
+        name = self.default_name(target)
         if name is None:
             raise InvalidInputError.single(
                 "model.name",
-                f"is empty, and this server has no default model for {service}; "
-                f"{_choice(self._names_for(service))}",
+                f"is empty, and this server has no default model for {target}; "
+                f"{_choice(self._names_for(target))}",
             )
         return name
 
@@ -258,9 +263,9 @@ class ModelRepository:
     def _names(self) -> list[str]:
         return sorted({name for name, _ in self._versions})
 
-    def _names_for(self, service: str) -> list[str]:
+    def _names_for(self, target: str) -> list[str]:
         return sorted(
-            {one.name for one in self._versions.values() if service in self.services_of(one)}
+            {one.name for one in self._versions.values() if target == self._target_of(one)}
         )
 
 

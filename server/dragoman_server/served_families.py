@@ -1,5 +1,6 @@
 """Which service answers with which family of models, and how such a model is warmed up."""
 
+import io
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -8,8 +9,16 @@ from dragoman.v1 import (
     embedding_service_pb2,
     language_model_service_pb2,
     translation_service_pb2,
+    vision_service_pb2,
 )
-from dragoman_server.model_protocols import TextModel, TranslationModel, WordVectorModel
+from dragoman_server.model_protocols import (
+    ServedClassifier,
+    ServedDetector,
+    ServedEmbedder,
+    TextModel,
+    TranslationModel,
+    WordVectorModel,
+)
 
 EMBEDDING_SERVICE = embedding_service_pb2.DESCRIPTOR.services_by_name["EmbeddingService"].full_name
 TRANSLATION_SERVICE = translation_service_pb2.DESCRIPTOR.services_by_name[
@@ -20,12 +29,24 @@ LANGUAGE_MODEL_SERVICE = language_model_service_pb2.DESCRIPTOR.services_by_name[
     "LanguageModelService"
 ].full_name
 
+VISION_SERVICE = vision_service_pb2.DESCRIPTOR.services_by_name["VisionService"].full_name
+
+# The families of models that look at images: each answers another call of the service.
+IMAGE_CLASSIFIER = "image_classifier"
+OBJECT_DETECTOR = "object_detector"
+IMAGE_EMBEDDER = "image_embedder"
+IMAGE_FAMILIES = (IMAGE_CLASSIFIER, OBJECT_DETECTOR, IMAGE_EMBEDDER)
+CLASSIFY = f"{VISION_SERVICE}/Classify"
+DETECT = f"{VISION_SERVICE}/Detect"
+EMBED_IMAGE = f"{VISION_SERVICE}/EmbedImage"  # and Verify, which compares what it gives
+
 
 @dataclass(frozen=True, kw_only=True)
 class ServedFamily:
     """A family of models, the service that its models answer, and the setting of its default.
 
     `usual` answers calls that name no model where that is not set and several models could.
+    `call` is the one call that they answer, where other families answer others of the service.
     """
 
     name: str
@@ -33,6 +54,12 @@ class ServedFamily:
     setting: str
     warm_up: Callable[[Any], None]  # a real call: the first one is slower than all others
     usual: str | None = None
+    call: str = ""
+
+    @property
+    def target(self) -> str:
+        """What a call asks the repository for: a service, or that call of it alone."""
+        return self.call or self.service
 
 
 def _warm_up_word_vectors(model: WordVectorModel) -> None:
@@ -61,6 +88,31 @@ def _warm_up_language_model(model: TextModel) -> None:
         engine.step()
 
 
+def _warm_up_classifier(model: ServedClassifier) -> None:
+    model.classify(_grey_images(), top_k=1)
+
+
+def _warm_up_detector(model: ServedDetector) -> None:
+    from dragoman_models.vision.results import DetectionOptions
+
+    model.detect(_grey_images(), DetectionOptions())
+
+
+def _warm_up_embedder(model: ServedEmbedder) -> None:
+    model.embed(_grey_images())
+
+
+def _grey_images() -> list[bytes]:
+    from PIL import Image
+
+    images = []
+    for kind in ("PNG", "JPEG"):
+        content = io.BytesIO()
+        Image.new("RGB", (96, 64), "grey").save(content, kind)
+        images.append(content.getvalue())
+    return images
+
+
 SERVED_FAMILIES: tuple[ServedFamily, ...] = (
     ServedFamily(
         name="word-vectors",
@@ -81,5 +133,27 @@ SERVED_FAMILIES: tuple[ServedFamily, ...] = (
         service=LANGUAGE_MODEL_SERVICE,
         setting="default_models.language_model",
         warm_up=_warm_up_language_model,
+        usual="english-gru",
+    ),
+    ServedFamily(
+        name=IMAGE_CLASSIFIER,
+        service=VISION_SERVICE,
+        call=CLASSIFY,
+        setting="default_models.vision_classifier",
+        warm_up=_warm_up_classifier,
+    ),
+    ServedFamily(
+        name=OBJECT_DETECTOR,
+        service=VISION_SERVICE,
+        call=DETECT,
+        setting="default_models.vision_detector",
+        warm_up=_warm_up_detector,
+    ),
+    ServedFamily(
+        name=IMAGE_EMBEDDER,
+        service=VISION_SERVICE,
+        call=EMBED_IMAGE,
+        setting="default_models.vision_embedder",
+        warm_up=_warm_up_embedder,
     ),
 )

@@ -24,6 +24,7 @@ from dragoman.v1 import (
     model_pb2,
     model_service_pb2_grpc,
     translation_service_pb2_grpc,
+    vision_service_pb2_grpc,
 )
 from dragoman.v1.translation_service_pb2 import TranslateResponse
 from dragoman_client import AsyncClient, Client
@@ -50,6 +51,10 @@ _SERVICES: tuple[tuple[type, Callable[[Any, grpc.Server], None]], ...] = (
     (
         model_service_pb2_grpc.ModelServiceServicer,
         model_service_pb2_grpc.add_ModelServiceServicer_to_server,
+    ),
+    (
+        vision_service_pb2_grpc.VisionServiceServicer,
+        vision_service_pb2_grpc.add_VisionServiceServicer_to_server,
     ),
 )
 

@@ -27,8 +27,6 @@ from dragoman_client import (
     NotFoundError,
     SearchOptions,
     ServerError,
-    ServerUnreachableError,
-    UnavailableError,
     VectorQuery,
     WeightedWords,
     WordLookup,
@@ -238,23 +236,6 @@ def test_a_server_that_answers_too_little_or_too_much_is_at_fault(
         server.answers["EmbedStream"] = answer  # type: ignore[assignment]
         with pytest.raises(ServerError):
             stream(server.address, "embed_stream", ["a", "b"])
-
-
-def test_a_stream_that_finds_the_server_full_is_not_sent_again(
-    server: FakeServer, stream: Stream
-) -> None:
-    """gRPC's own retry would lose some of several requests."""
-
-    def full(requests: Iterator[Any], context: Any) -> Iterator[Any]:
-        context.set_trailing_metadata((("x-request-id", "r"),))
-        context.abort(grpc.StatusCode.UNAVAILABLE, "the queue is full")
-        yield from requests
-
-    server.answers["EmbedStream"] = full  # type: ignore[assignment]
-    with pytest.raises(UnavailableError, match="the queue is full") as caught:
-        stream(server.address, "embed_stream", ["a"] * 9, batch_size=2)
-    assert not isinstance(caught.value, ServerUnreachableError)
-    assert len(server.times) == 1
 
 
 def test_a_timeout_ends_a_stream(server: FakeServer, stream: Stream) -> None:

@@ -79,7 +79,8 @@ def running_server(folder: Path, *flags: str) -> Iterator[RunningServer]:
 
 def _started(arguments: Sequence[str], errors: IO[str]) -> subprocess.Popen[str]:
     # Models in the server's own process: each process more takes seconds to start.
-    workers = {"DRAGOMAN_WORKERS__TRANSLATION": "0", "DRAGOMAN_WORKERS__LANGUAGE_MODEL": "0"}
+    families = ("TRANSLATION", "LANGUAGE_MODEL", "VISION")
+    workers = {f"DRAGOMAN_WORKERS__{family}": "0" for family in families}
     return subprocess.Popen(
         [*DRAGOMAN, *arguments], stdout=subprocess.PIPE, stderr=errors, encoding="utf-8",
         env={**workers, **ENGINE, **os.environ},

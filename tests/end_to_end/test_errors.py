@@ -38,8 +38,6 @@ from dragoman.v1.translation_service_pb2 import (
     TranslationSource,
 )
 from dragoman.v1.translation_service_pb2_grpc import TranslationServiceStub
-from dragoman.v1.vision_service_pb2 import ClassifyRequest
-from dragoman.v1.vision_service_pb2_grpc import VisionServiceStub
 
 BABEL = ModelSelector(name="babel")
 TEXT = TranslationSource(text="a")
@@ -290,21 +288,6 @@ def test_bytes_that_are_no_message_are_an_invalid_argument(channel: grpc.Channel
     code, status = failure(lambda: call(b"\xff\xff\xff", timeout=TIMEOUT))
     assert code is grpc.StatusCode.INVALID_ARGUMENT
     assert fields(status) == ["request"]
-
-
-@pytest.mark.parametrize(
-    ("service", "method", "request_message"),
-    [
-        (VisionServiceStub, "Classify", ClassifyRequest()),
-    ],
-)  # fmt: skip
-def test_calls_of_later_versions_are_unimplemented(
-    channel: grpc.Channel, service: Any, method: str, request_message: Any
-) -> None:
-    with pytest.raises(grpc.RpcError) as caught:
-        getattr(service(channel), method)(request_message, timeout=TIMEOUT)
-    error: Any = caught.value
-    assert error.code() is grpc.StatusCode.UNIMPLEMENTED
 
 
 def test_streams_of_later_versions_are_unimplemented(channel: grpc.Channel) -> None:

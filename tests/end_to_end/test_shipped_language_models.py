@@ -20,7 +20,8 @@ from dragoman_client import (
     TextScore,
 )
 
-MODELS = ("english-lstm",)
+MODELS = ("english-lstm", "english-gru")
+MOST_BYTES = {"english-lstm": 10_000_000, "english-gru": 6_000_000}
 
 
 def processor_seconds(process_id: int) -> float:
@@ -80,9 +81,16 @@ def test_a_seed_gives_its_text_whatever_else_runs(client: Client, model: str) ->
 def test_each_states_its_figures_and_licence(client: Client) -> None:
     for model in MODELS:
         card = client.get_model(model)
-        assert card.info.size_bytes < 10_000_000
+        assert card.info.size_bytes < MOST_BYTES[model]
         assert 1 < card.info.metrics["test.plain.perplexity"] < 100
         assert "Standard Ebooks" in card.card
+
+
+def test_the_twins_cut_texts_into_the_same_tokens(client: Client) -> None:
+    texts = ["Once upon a time there was a Zeppelin.", "naïve 😀", "two\nlines"]
+    first, second = (scores(client, texts, model) for model in MODELS)
+    for one, other in zip(first, second, strict=True):
+        assert [token.token for token in one.tokens] == [token.token for token in other.tokens]
 
 
 def test_the_command_streams_and_scores(dragoman: Callable[..., Finished], tmp_path: Path) -> None:

@@ -36,7 +36,7 @@ from dragoman_server.model_version import ModelState, ModelVersion
 from dragoman_server.security.server_credentials import server_credentials
 
 # No processes for models that tests count the calls of.
-IN_PROCESS = {"translation": 0, "language_model": 0}
+IN_PROCESS = {"translation": 0, "language_model": 0, "vision": 0}
 
 # Two directions that the axes carry: number and kind; so cat - cats + dogs is dog.
 WORDS = ("cat", "cats", "dog", "dogs", "the", "zero")

@@ -155,7 +155,7 @@ async def test_health_is_open_to_probes(guarded: Callable[..., Any]) -> None:
 async def test_nothing_of_a_refused_request_is_read(guarded: Callable[..., Any]) -> None:
     # With a token, gRPC itself ends a call whose message is over the hard limit.
     huge = translation_service_pb2.TranslateRequest(
-        sources=[translation_service_pb2.TranslationSource(text="x" * 20_000_000)]
+        sources=[translation_service_pb2.TranslationSource(text="x" * 30_000_000)]
     ).SerializeToString()
     method = "/dragoman.v1.TranslationService/Translate"
     async with guarded() as one:

@@ -35,6 +35,11 @@ def test_defaults_are_those_of_the_api() -> None:
         sources=1_024,
         source_characters=10_000,
         segments=100_000,
+        images=64,
+        image_pairs=32,
+        image_bytes=16 * 1024 * 1024,
+        image_pixels=50_000_000,
+        image_message_bytes=16 * 1024 * 1024,
     )
 
 
@@ -58,9 +63,12 @@ def test_flags_win_over_environment_over_file_over_defaults(
 def test_models_are_in_as_many_processes_as_are_set(monkeypatch: pytest.MonkeyPatch) -> None:
     cores = len(os.sched_getaffinity(0))
     assert load_settings().workers.counts() == {"translation": cores, "language_model": cores}
+    assert load_settings().workers.vision_count() == 1
     monkeypatch.setenv("DRAGOMAN_WORKERS__TRANSLATION", "0")
     monkeypatch.setenv("DRAGOMAN_WORKERS__LANGUAGE_MODEL", "3")
+    monkeypatch.setenv("DRAGOMAN_WORKERS__VISION", "auto")
     assert load_settings().workers.counts() == {"translation": 0, "language_model": 3}
+    assert load_settings().workers.vision_count() == cores
     for wrong in ("-1", "many", "1.5"):
         monkeypatch.setenv("DRAGOMAN_WORKERS__TRANSLATION", wrong)
         with pytest.raises(ConfigError, match=r"workers\.translation"):

@@ -7,10 +7,14 @@ from typing import Annotated
 
 import typer
 
+from dragoman_client.cli.classify import classify
+from dragoman_client.cli.detect import detect
 from dragoman_client.cli.evaluate import evaluate
 from dragoman_client.cli.evaluate_vectors import evaluate_vectors
 from dragoman_client.cli.generate import generate
 from dragoman_client.cli.health import health
+from dragoman_client.cli.identify import enrol, identify
+from dragoman_client.cli.import_classifier import import_classifier
 from dragoman_client.cli.models import models
 from dragoman_client.cli.plot_vectors import plot_vectors
 from dragoman_client.cli.reporting import ReportingGroup, use_utf8
@@ -21,11 +25,13 @@ from dragoman_client.cli.token import token
 from dragoman_client.cli.train import train
 from dragoman_client.cli.translate import translate
 from dragoman_client.cli.vector_files import export_vectors, import_vectors
+from dragoman_client.cli.verify import verify
 from dragoman_client.cli.words import analogy, nearest, similarity
 
 _SUBCOMMANDS = (
     serve, translate, score, generate, similarity, nearest, analogy, health, evaluate,
-    import_vectors, export_vectors, evaluate_vectors, plot_vectors,
+    import_classifier, import_vectors, export_vectors, evaluate_vectors, plot_vectors, classify,
+    detect, verify, enrol, identify,
 )  # fmt: skip
 
 
@@ -76,4 +82,4 @@ def _options(
         ),
     ] = False,
 ) -> None:
-    """Translate, write, compare words, evaluate and train sequence models, and serve them."""
+    """Translate, write, compare words, look at images, evaluate, train and serve models."""

@@ -10,6 +10,9 @@ import typer
 
 from dragoman_client.cli.extras import needs_extra
 from dragoman_client.cli.reporting import CommandError, report
+from dragoman_client.cli.train_classifier import classifier
+from dragoman_client.cli.train_detector import detector
+from dragoman_client.cli.train_image_embedder import image_embedder
 from dragoman_client.cli.train_synthetic import back_translation
 from dragoman_client.cli.train_vectors import glove, word2vec
 
@@ -27,6 +30,9 @@ def train() -> typer.Typer:
     app.command()(language_model)
     app.command()(word2vec)
     app.command()(glove)
+    app.command()(image_embedder)
+    app.command()(classifier)
+    app.command()(detector)
     return app
 
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import csv
 import hashlib
-import io
 import math
 import random
 import time
@@ -34,6 +32,7 @@ from dragoman_models.language_model.weight_average import WeightAverage, stopped
 from dragoman_models.training import (
     CsvLog,
     compute_dtype,
+    drop_rows_after,
     load_checkpoint,
     save_checkpoint,
     warmup_cosine,
@@ -211,7 +210,7 @@ class LanguageModelTrainer:
         if not self.processes.is_first:
             return
         for name in ("log.csv", "updates.csv"):
-            _drop_rows_after(self.folder / name, self.update)
+            drop_rows_after(self.folder / name, self.update)
         self.epoch_log = CsvLog(self.folder / "log.csv", _EPOCH_COLUMNS)
         self.update_log = CsvLog(self.folder / "updates.csv", _UPDATE_COLUMNS)
 
@@ -382,23 +381,6 @@ class LanguageModelTrainer:
             with self.average.in_place(self.network):
                 weights = save(self.network.state_dict())
             write_atomically(self.folder / "best.safetensors", weights)
-
-
-def _drop_rows_after(path: Path, update: int) -> None:
-    """Rewrites a log without its rows of later updates; those without an end are dropped too."""
-    if not path.exists():
-        return
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
-    except (OSError, UnicodeDecodeError) as error:
-        raise TrainingError(f"cannot read {path}: {error}") from error
-    whole = "".join(line for line in lines if line.endswith("\n"))
-    reader = csv.DictReader(io.StringIO(whole, newline=""))
-    kept = io.StringIO(newline="")
-    writer = csv.DictWriter(kept, reader.fieldnames or ())
-    writer.writeheader()
-    writer.writerows(row for row in reader if int(row["update"]) <= update)
-    write_atomically(path, kept.getvalue().encode())
 
 
 def progress_bar() -> Progress:

@@ -170,7 +170,7 @@ class TranslationTrainer:
         for indices in left:
             batch = collate([pairs[i] for i in indices])
             done = self.finished_passes + self.batches_done / len(batches)
-            losses.append(self._learn(batch, progress=done / self.recipe.passes))
+            losses.append(self.learn(batch, progress=done / self.recipe.passes))
             tokens += int(batch.target.ne(0).sum())
             self.batches_done += 1
             speed = tokens / (time.monotonic() - began)
@@ -183,7 +183,7 @@ class TranslationTrainer:
         self._finish_pass(losses, tokens, time.monotonic() - began)
         bar.remove_task(task)
 
-    def _learn(self, batch: Batch, *, progress: float) -> float:
+    def learn(self, batch: Batch, *, progress: float) -> float:
         """One optimizer step; returns the loss without smoothing, in nats per piece.
 
         Raises `TrainingError` before the weights are touched if loss or gradient is not finite.

@@ -30,7 +30,8 @@ class Image(_message.Message):
     CONTENT_FIELD_NUMBER: _builtins.int
     content: _builtins.bytes
     """The content of a JPEG, PNG or WebP file; the format is read from the content. The orientation in its
-    EXIF data is respected. Grey, RGBA, 16-bit and CMYK images are converted to what the model reads.
+    EXIF data is respected. Grey, RGBA, 16-bit and CMYK images are converted to what the model reads;
+    what is transparent is laid over white. Animated images are refused.
     """
     def __init__(
         self,
@@ -534,8 +535,8 @@ class VerifyRequest(_message.Message):
     PAIRS_FIELD_NUMBER: _builtins.int
     THRESHOLD_FIELD_NUMBER: _builtins.int
     threshold: _builtins.float
-    """Greatest distance at which two images count as the same, from 0. Absent means the model's calibrated
-    threshold.
+    """Greatest distance at which two images count as the same: finite, from 0. Absent means the model's
+    calibrated threshold.
     """
     @_builtins.property
     def model(self) -> _model_pb2.ModelSelector:

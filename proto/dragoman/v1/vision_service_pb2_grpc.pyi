@@ -31,12 +31,14 @@ class VisionServiceStub:
 
     Errors of a call: INVALID_ARGUMENT with BadRequest for options out of range, an empty list, or more
     items than the limit; RESOURCE_EXHAUSTED with QuotaFailure for a request message over the size limit
-    (4 MiB by default) or a client over its quota; UNAVAILABLE with RetryInfo when the server is full,
-    draining, or loading the model; FAILED_PRECONDITION for a model that is not loaded; NOT_FOUND for one
-    that does not exist.
+    (16 MiB by default for this service) or a client over its quota; UNAVAILABLE with RetryInfo when the
+    server is full, draining, or loading the model; FAILED_PRECONDITION for a model that is not loaded;
+    NOT_FOUND for one that does not exist.
     Errors of one item stand in its result, and the call succeeds: INVALID_ARGUMENT for an image that does
-    not decode, is animated, or has more bytes or pixels than the server allows.
-    All calls are UNIMPLEMENTED until they are served.
+    not decode, is animated, or has more bytes or pixels than the server allows (16 MiB and 50,000,000
+    pixels by default).
+    Classify, Detect, and EmbedImage with Verify are answered by models of three families, each with a
+    default model of its own.
     """
 
     @_typing.overload
@@ -58,12 +60,14 @@ class VisionServiceAsyncStub(VisionServiceStub):
 
     Errors of a call: INVALID_ARGUMENT with BadRequest for options out of range, an empty list, or more
     items than the limit; RESOURCE_EXHAUSTED with QuotaFailure for a request message over the size limit
-    (4 MiB by default) or a client over its quota; UNAVAILABLE with RetryInfo when the server is full,
-    draining, or loading the model; FAILED_PRECONDITION for a model that is not loaded; NOT_FOUND for one
-    that does not exist.
+    (16 MiB by default for this service) or a client over its quota; UNAVAILABLE with RetryInfo when the
+    server is full, draining, or loading the model; FAILED_PRECONDITION for a model that is not loaded;
+    NOT_FOUND for one that does not exist.
     Errors of one item stand in its result, and the call succeeds: INVALID_ARGUMENT for an image that does
-    not decode, is animated, or has more bytes or pixels than the server allows.
-    All calls are UNIMPLEMENTED until they are served.
+    not decode, is animated, or has more bytes or pixels than the server allows (16 MiB and 50,000,000
+    pixels by default).
+    Classify, Detect, and EmbedImage with Verify are answered by models of three families, each with a
+    default model of its own.
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
@@ -81,12 +85,14 @@ class VisionServiceServicer:
 
     Errors of a call: INVALID_ARGUMENT with BadRequest for options out of range, an empty list, or more
     items than the limit; RESOURCE_EXHAUSTED with QuotaFailure for a request message over the size limit
-    (4 MiB by default) or a client over its quota; UNAVAILABLE with RetryInfo when the server is full,
-    draining, or loading the model; FAILED_PRECONDITION for a model that is not loaded; NOT_FOUND for one
-    that does not exist.
+    (16 MiB by default for this service) or a client over its quota; UNAVAILABLE with RetryInfo when the
+    server is full, draining, or loading the model; FAILED_PRECONDITION for a model that is not loaded;
+    NOT_FOUND for one that does not exist.
     Errors of one item stand in its result, and the call succeeds: INVALID_ARGUMENT for an image that does
-    not decode, is animated, or has more bytes or pixels than the server allows.
-    All calls are UNIMPLEMENTED until they are served.
+    not decode, is animated, or has more bytes or pixels than the server allows (16 MiB and 50,000,000
+    pixels by default).
+    Classify, Detect, and EmbedImage with Verify are answered by models of three families, each with a
+    default model of its own.
     """
 
     def Classify(

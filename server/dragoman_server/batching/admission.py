@@ -10,6 +10,9 @@ from dragoman_server.caller import Caller
 
 # A rate is an estimate: a call that would be ready at the last moment is as good as late.
 _MARGIN = 1.2
+# After its batch, an answer passes through the event loop a few times before it leaves.
+_TURNS_OF_AN_ANSWER = 4
+_LATENESS_WEIGHT = 0.2
 _SHORTEST_RETRY, _LONGEST_RETRY = 0.05, 10.0
 
 
@@ -26,10 +29,14 @@ class QueueLimits:
 
 @dataclass(frozen=True, kw_only=True)
 class Refusal:
-    """Why a call may not wait: one of "queue" and "deadline", and the error that says so."""
+    """Why a call may not wait: one of "queue" and "deadline", and the error that says so.
+
+    `wait_seconds` is how long it would have taken.
+    """
 
     reason: str
     error: OverloadedError
+    wait_seconds: float
 
 
 class Admission:
@@ -39,7 +46,13 @@ class Admission:
         self._name = name
         self._limits = limits
         self._workers = workers
+        self._lateness = 0.0
         self.rates = DrainRates()
+
+    def heard_late(self, seconds: float) -> None:
+        """A batch's end was heard of in the event loop so long after it. A loop that is busy with
+        other calls is as late with what an answer needs before it leaves."""
+        self._lateness += _LATENESS_WEIGHT * (seconds - self._lateness)
 
     def refusal(
         self, queue: FairQueue, flow: Flow, cost: int, items: int, *, caller: Caller,
@@ -53,10 +66,11 @@ class Admission:
             busy_seconds: how long the others will yet take for what they are at work on, in sum.
         """
         if queue.calls >= self._limits.calls + idle or not self.has_room(queue, cost):
-            return Refusal(reason="queue", error=self.full(queue, cost, busy_seconds()))
+            error = self.full(queue, cost, busy_seconds())
+            return Refusal(reason="queue", error=error, wait_seconds=2 * error.retry_after_seconds)
         if caller.deadline is None or idle > queue.calls:
             return None
-        left = caller.deadline - now
+        left = caller.deadline - now - _TURNS_OF_AN_ANSWER * self._lateness
         all_of_it = self._queued_seconds(queue, flow, cost, items)
         busy = busy_seconds()
         if _MARGIN * (busy + all_of_it) / self._workers <= left:
@@ -71,7 +85,8 @@ class Admission:
         )
         return Refusal(
             reason="deadline",
-            error=OverloadedError(reason, self.retry_after(queue, cost, busy_seconds())),
+            error=OverloadedError(reason, self.retry_after(queue, cost, busy)),
+            wait_seconds=needed,
         )
 
     def full(self, queue: FairQueue, cost: int, busy: float) -> OverloadedError:

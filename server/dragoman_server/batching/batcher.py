@@ -20,6 +20,7 @@ from dragoman_server.batching.fair_queue import BatchLimits, FairQueue, Flow, It
 from dragoman_server.batching.observer import BatchObserver, BatchRecord, NoObserver
 from dragoman_server.batching.quotas import ClientQuota, ClientQuotas
 from dragoman_server.batching.running_batch import Failure, RunningBatch
+from dragoman_server.batching.shed_gate import ShedGate
 from dragoman_server.caller import Caller, current_caller
 from dragoman_server.errors import QuotaExceededError
 
@@ -45,6 +46,7 @@ class Batcher:
         self._queue = FairQueue(batch or BatchLimits())
         self._admission = Admission(name, queue or QueueLimits(), worker_threads)
         self._quotas = ClientQuotas(quota or ClientQuota())
+        self._gate = ShedGate(name)
         self._running: set[RunningBatch] = set()
         self._scheduled = False
         self._gather_until, self._gather_calls = 0.0, 0
@@ -84,6 +86,7 @@ class Batcher:
         """Raises `OverloadedError` or `QuotaExceededError` where the work may not wait."""
         cost = sum(work.cost for work in works)
         kind, now = flow.lane.kind, self._clock()
+        self._gate.seen(caller, cost)
         if self._closed:
             self.observer.shed(kind, "stopping", cost)
             raise OverloadedError("the server is stopping", 1.0)
@@ -99,7 +102,18 @@ class Batcher:
         if refusal is not None:
             self._quotas.give_back(flow.client, cost)
             self.observer.shed(kind, refusal.reason, cost)
+            self._gate.refused(caller, cost, refusal, now)
             raise refusal.error
+
+    def check_load(self, caller: Caller) -> None:
+        """Raises `OverloadedError` where calls like the caller's were refused a moment ago, before
+        anything is done for this one."""
+        if self._idle > self._queue.calls:
+            return
+        error = self._gate.refusal(caller, self._clock())
+        if error is not None:
+            self.observer.shed(caller.method.rpartition("/")[2], "unread", 0)
+            raise error
 
     def check_room(self, flow: Flow) -> None:
         """Raises `OverloadedError` where the queue is full, before much is done for a call."""
@@ -176,6 +190,7 @@ class Batcher:
         self._running.add(batch)
 
         def ended(_: object) -> None:
+            batch.ended = self._clock()
             with suppress(RuntimeError):  # the loop is closed: nobody waits for a thread
                 loop.call_soon_threadsafe(self._end, batch)
 
@@ -183,7 +198,8 @@ class Batcher:
 
     def _end(self, batch: RunningBatch) -> None:
         self._running.discard(batch)
-        seconds = self._clock() - batch.started
+        seconds = batch.ended - batch.started
+        self._admission.heard_late(self._clock() - batch.ended)
         cancelled = 0
         for item, outcome in zip(batch.items, batch.outcomes, strict=True):
             if item.flow.is_over():

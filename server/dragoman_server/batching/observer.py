@@ -34,7 +34,8 @@ class BatchObserver(Protocol):
     def batch_ended(self, record: BatchRecord) -> None: ...
 
     def shed(self, kind: str, reason: str, cost: int) -> None:
-        """A call was refused; `reason` is one of "queue", "deadline", "quota" and "stopping"."""
+        """A call was refused; `reason` is one of "queue", "deadline", "quota", "stopping"
+        and "unread"; in the last case `kind` is the method's name, and its cost is not known."""
         ...
 
     def expired(self, kind: str, items: int) -> None:

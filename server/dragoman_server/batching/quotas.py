@@ -17,11 +17,13 @@ class ClientQuota:
         tokens_per_second: what a client may ask for in the long run.
         burst_seconds: unused time that a client may save up; so at first it may ask for
             `burst_seconds * tokens_per_second` at once.
+        unit: what errors call the tokens, where the work is counted in something else.
     """
 
     queued_tokens: int | None = None
     tokens_per_second: float | None = None
     burst_seconds: float = 10.0
+    unit: str = "tokens"
 
 
 class ClientQuotas:
@@ -44,7 +46,7 @@ class ClientQuotas:
         if over > 0:
             raise QuotaExceededError(
                 f"client {client}",
-                f"may ask for {rate:g} tokens a second and {burst * rate:g} at once",
+                f"may ask for {rate:g} {self._quota.unit} a second and {burst * rate:g} at once",
                 retry_after_seconds=over,
             )
         self._paid[client] = paid + cost / rate
@@ -61,6 +63,7 @@ class ClientQuotas:
         if most is not None and waiting and waiting + cost > most:
             raise QuotaExceededError(
                 f"client {client}",
-                f"has {waiting:,} tokens waiting and asks for {cost:,} more; it may have {most:,}",
+                f"has {waiting:,} {self._quota.unit} waiting and asks for {cost:,} more; it may "
+                f"have {most:,}",
                 retry_after_seconds=1.0,
             )

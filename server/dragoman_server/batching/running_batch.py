@@ -19,7 +19,7 @@ class RunningBatch:
 
     def __init__(self, items: Sequence[Item], *, started: float) -> None:
         self.items = items
-        self.started = started
+        self.started = self.ended = started
         self.kind = items[0].flow.lane.kind
         self.cost = sum(item.work.cost for item in items)
         self.outcomes: list[Any] = [None] * len(items)

@@ -48,7 +48,10 @@ class AccessLogInterceptor(CallScopeInterceptor):
                 grant = current_grant()
                 if grant is not None and grant.name:
                     fields["token"] = grant.name
-                _log.log(level, "call", extra={"fields": fields})
+                # Not by `log`, which walks the stack to find the line that called it.
+                extra = {"fields": fields}
+                record = _log.makeRecord(_log.name, level, "", 0, "call", (), None, extra=extra)
+                _log.handle(record)
 
 
 def outcome(context: Context, gone: bool) -> str:

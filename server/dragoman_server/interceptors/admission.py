@@ -1,13 +1,13 @@
 """Counts the calls in flight, refuses new ones while the server drains, and bounds their time."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 
 from dragoman_models.errors import OverloadedError
 from dragoman_server.call_deadline import bounded
-from dragoman_server.caller import set_caller
+from dragoman_server.caller import Caller, current_caller, name_by_token, set_caller
 from dragoman_server.errors import DeadlinePassedError
 from dragoman_server.interceptors.call_scope import CallScopeInterceptor, Context, seconds_left
 
@@ -22,7 +22,11 @@ class AdmissionInterceptor(CallScopeInterceptor):
     as long as the server.
     """
 
-    def __init__(self, max_deadline_seconds: float) -> None:
+    def __init__(
+        self, max_deadline_seconds: float, check_load: Callable[[Caller], None] = lambda _: None
+    ) -> None:
+        """`check_load` raises where a call of that caller would be refused, whatever it holds."""
+        self._check_load = check_load
         self._max_deadline_seconds = max_deadline_seconds
         self._draining = False
         self._ending = False
@@ -66,7 +70,9 @@ class AdmissionInterceptor(CallScopeInterceptor):
         remaining = seconds_left(context)
         if remaining is not None and remaining <= 0:
             raise DeadlinePassedError("the deadline passed before the call began")
-        set_caller(context.peer(), remaining)
+        set_caller(context.peer(), method, remaining)
+        name_by_token()
+        self._check_load(current_caller())
         self._idle.clear()
         try:
             with self._ended_politely(self._in_flight):

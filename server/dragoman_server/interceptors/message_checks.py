@@ -11,13 +11,8 @@ from dragoman_server.interceptors.call_scope import Context, Handler, behavior_o
 SERVED_PREFIX = "/dragoman.v1."
 
 
-def checking_messages(
-    handler: Handler, check: Callable[[Any], Any], *, begin: Callable[[], None] = lambda: None
-) -> Callable[..., Any]:
-    """What `handler` does, given what `check` returns for each message, or ended by its error.
-
-    Args: begin: called once before the first message.
-    """
+def checking_messages(handler: Handler, check: Callable[[Any], Any]) -> Callable[..., Any]:
+    """What `handler` does, given what `check` returns for each message, or ended by its error."""
     inner = behavior_of(handler)
 
     async def checked_stream(requests: AsyncIterator[Any]) -> AsyncIterator[Any]:
@@ -27,11 +22,9 @@ def checking_messages(
     checked = checked_stream if handler.request_streaming else check
 
     async def answer(request: Any, context: Context) -> Any:
-        begin()
         return await inner(checked(request), context)
 
     async def stream(request: Any, context: Context) -> AsyncIterator[Any]:
-        begin()
         async for response in inner(checked(request), context):
             yield response
 

@@ -7,7 +7,6 @@ from typing import Any
 
 import grpc
 
-from dragoman_server.caller import identify
 from dragoman_server.interceptors.call_scope import (
     Handler,
     MadeHandlers,
@@ -36,7 +35,7 @@ class QuotaInterceptor(grpc.aio.ServerInterceptor):
         return self._handlers.of(handler_call_details.method, handler)
 
     def _charged_handler(self, method: str, handler: Handler) -> Handler:
-        behavior = checking_messages(handler, self._charged, begin=_name_caller)
+        behavior = checking_messages(handler, self._charged)
         return with_behavior(handler, behavior, handler.request_deserializer)
 
     def _charged(self, request: Any) -> Any:
@@ -44,10 +43,3 @@ class QuotaInterceptor(grpc.aio.ServerInterceptor):
         if grant is not None:
             self._quotas.charge(grant, request)
         return request
-
-
-def _name_caller() -> None:
-    """Let the queues share by tokens, where there are some, and not by addresses."""
-    grant = current_grant()
-    if grant is not None and grant.name:
-        identify(f"token {grant.name}")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 import grpc
@@ -25,8 +25,10 @@ from dragoman_server.request_checks import (
 class RequestCheckingInterceptor(grpc.aio.ServerInterceptor):
     """Applies `request_checks` to each request message of Dragoman's services."""
 
-    def __init__(self, most_bytes: int) -> None:
+    def __init__(self, most_bytes: int, *, of_services: Mapping[str, int] | None = None) -> None:
+        """`most_bytes` of a message; `of_services` has other limits by a service's full name."""
         self._most_bytes = most_bytes
+        self._of_services = of_services or {}
         self._handlers = MadeHandlers(self._checked_handler)
 
     async def intercept_service(
@@ -43,10 +45,12 @@ class RequestCheckingInterceptor(grpc.aio.ServerInterceptor):
         deserialize = handler.request_deserializer
         if deserialize is None:
             return handler
+        service = method.removeprefix("/").rpartition("/")[0]
+        most_bytes = self._of_services.get(service, self._most_bytes)
         return with_behavior(
             handler,
             checking_messages(handler, _checked),
-            checked_deserializer(deserialize, _request_type(method), self._most_bytes),
+            checked_deserializer(deserialize, _request_type(method), most_bytes),
         )
 
 

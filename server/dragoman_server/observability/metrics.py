@@ -64,7 +64,8 @@ class ServerMetrics:
             "dragoman_batch_items", "Items of a batch.", _BATCH, buckets=_ITEMS, registry=registry
         )
         self._tokens = Counter(
-            "dragoman_tokens", "Tokens of batches that have ended, as estimated at admission.",
+            "dragoman_tokens",
+            "Tokens of batches that have ended, as estimated at admission; images of vision.",
             _BATCH, registry=registry,
         )  # fmt: skip
         self._failed = Counter(
@@ -87,6 +88,18 @@ class ServerMetrics:
         ):
             Gauge(name, text, registry=self.registry).set_function(value)
         self.registry.register(ModelCollector(repository))
+
+    def watch_images(self, batcher: Batcher) -> None:
+        """Also tell what waits and runs in the queue of images, when it is asked for."""
+        for name, text, value in (
+            ("dragoman_queued_image_calls", "Calls of VisionService that wait.",
+             lambda: batcher.queued),
+            ("dragoman_queued_images", "Images that wait; large ones count more than once.",
+             lambda: batcher.queued_cost),
+            ("dragoman_running_image_batches", "Batches of images that are worked on.",
+             lambda: batcher.running),
+        ):  # fmt: skip
+            Gauge(name, text, registry=self.registry).set_function(value)
 
     def call_began(self) -> None:
         self._in_flight.inc()

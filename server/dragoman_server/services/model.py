@@ -6,15 +6,17 @@ import base64
 import binascii
 import math
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from dragoman.v1 import model_pb2, model_service_pb2_grpc
 from dragoman.v1 import model_service_pb2 as pb
 from dragoman_models.errors import FieldViolation, InvalidInputError
 from dragoman_server.live_models import LiveModels
+from dragoman_server.model_protocols import ServedImageModel
 from dragoman_server.model_repository import ModelRepository
 from dragoman_server.model_version import ModelState, ModelVersion
+from dragoman_server.served_families import IMAGE_FAMILIES
 from dragoman_server.services.model_selection import version_of
 
 MODEL_SERVICE = pb.DESCRIPTOR.services_by_name["ModelService"].full_name
@@ -59,7 +61,9 @@ class ModelService(model_service_pb2_grpc.ModelServiceServicer):
 
     async def GetModel(self, request: pb.GetModelRequest, context: object) -> pb.GetModelResponse:
         version = self._repository.describe(*_named(request.model))
-        return pb.GetModelResponse(model=self._info(version), card=version.card)
+        return pb.GetModelResponse(
+            model=self._info(version), card=version.card, labels=_labels(version)
+        )
 
     async def LoadModel(
         self, request: pb.LoadModelRequest, context: object
@@ -93,7 +97,7 @@ class ModelService(model_service_pb2_grpc.ModelServiceServicer):
             size_bytes=version.size_bytes,
             parameter_count=_number(config, "parameter_count", 2**63 - 1) or 0,
             vocabulary_size=_number(config, "vocabulary_size", 2**32 - 1),
-            dimensions=_number(config, "dimensions", 2**32 - 1),
+            dimensions=_dimensions(version),
             metrics=dict(_numbers(version.metrics)),
         )
         if version.ready_at is not None:
@@ -146,6 +150,22 @@ def _token(request: pb.ListModelsRequest, last: ModelVersion) -> str:
 def _filters(request: pb.ListModelsRequest) -> str:
     text = f"{request.family}\n{sorted(set(request.states))}"
     return f"{zlib.crc32(text.encode()):08x}"
+
+
+def _labels(version: ModelVersion) -> Sequence[str]:
+    """The names of the classes: those that the model answers with, or while it is not loaded those
+    that its config states."""
+    if version.model is not None and version.family in IMAGE_FAMILIES:
+        model: ServedImageModel = version.model
+        return model.facts().labels
+    return _texts(version.config, "labels")
+
+
+def _dimensions(version: ModelVersion) -> int | None:
+    if version.model is not None and version.family in IMAGE_FAMILIES:
+        model: ServedImageModel = version.model
+        return model.facts().dimensions
+    return _number(version.config, "dimensions", 2**32 - 1)
 
 
 def _text(config: Mapping[str, Any], key: str) -> str:

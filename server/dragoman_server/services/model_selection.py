@@ -11,10 +11,11 @@ def version_of(selector: model_pb2.ModelSelector) -> int | None:
 
 
 def selected(
-    repository: ModelRepository, service: str, selector: model_pb2.ModelSelector
+    repository: ModelRepository, target: str, selector: model_pb2.ModelSelector
 ) -> ModelVersion:
-    """The READY version that is to answer; raises what `ModelRepository.select` raises."""
-    return repository.select(service, selector.name, version_of(selector))
+    """The READY version that is to answer a call for `target`, a service or one call of it; raises
+    what `ModelRepository.select` raises."""
+    return repository.select(target, selector.name, version_of(selector))
 
 
 def answered_by(version: ModelVersion) -> model_pb2.ModelVersion:

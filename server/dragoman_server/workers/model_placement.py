@@ -6,10 +6,18 @@ from dragoman_models.bundle import Bundle
 from dragoman_models.registry import load_model
 from dragoman_models.translation.arithmetic.choice import Arithmetic
 from dragoman_models.translation.family import TranslationFamily
+from dragoman_server.served_families import IMAGE_FAMILIES
 from dragoman_server.workers.model_pool import ModelPool
-from dragoman_server.workers.remote_models import RemoteLanguageModel, RemoteTranslator
-from dragoman_server.workers.shared_bundle import SharedBundle, shared
+from dragoman_server.workers.remote_models import (
+    RemoteImageModel,
+    RemoteLanguageModel,
+    RemoteTranslator,
+)
+from dragoman_server.workers.shared_bundle import SharedBundle, shared, whole
 from dragoman_server.workers.worker_pool import WorkerPool
+
+# Where the processors are busy, models of images have what models of text leave them.
+_IMAGE_NICENESS = 10
 
 
 class PlacedModels:
@@ -21,20 +29,39 @@ class PlacedModels:
         *,
         threads: int,
         load: Callable[[Bundle], object] = load_model,
+        image_processes: int = 0,
         pool: ModelPool | None = None,
     ) -> None:
         """Args:
         counts: processes by family; 0 for models in the server's own process.
         threads: that one process computes with.
         load: what turns a bundle into a model, here as there.
-        pool: what has the processes; worker processes of this server by default.
+        image_processes: those of the models of images, which no other model is in.
+        pool: what has the processes of all others; worker processes by default.
         """
         self._counts = counts
         self._load = load
-        self.pool = pool or WorkerPool(max(counts.values(), default=0), threads=threads, load=load)
+        self.pool: ModelPool = pool or WorkerPool(
+            max(counts.values(), default=0), threads=threads, load=load
+        )
+        self.image_pool = WorkerPool(
+            image_processes, threads=threads, load=load, niceness=_IMAGE_NICENESS
+        )
+
+    def start(self) -> None:
+        """Whatever must be there before the first model; raises `StartupError`."""
+        self.pool.start()
+
+    def close(self) -> None:
+        """End all processes and start no more."""
+        self.pool.close()
+        self.image_pool.close()
 
     def load(self, bundle: Bundle) -> object:
         """The model in `bundle`, or what stands for it; raises `BundleError`."""
+        if bundle.family in IMAGE_FAMILIES and self.image_pool.size:
+            number = self.image_pool.add(whole(bundle), self.image_pool.size)
+            return RemoteImageModel(self.image_pool, number)
         count = self._counts.get(bundle.family, 0)
         if not count:
             return self._load(bundle)

@@ -13,6 +13,10 @@ from dragoman_server.workers.model_pool import ModelPool
 from dragoman_server.workers.wanted import Wanted
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from dragoman_models.errors import DragomanError
     from dragoman_models.language_model.completion import Completion, CompletionOptions
     from dragoman_models.language_model.scoring import TextScore, TextToScore
     from dragoman_models.language_model.text_vocabulary import TextVocabulary
@@ -20,6 +24,8 @@ if TYPE_CHECKING:
     from dragoman_models.translation.hypothesis import Hypothesis
     from dragoman_models.translation.translation_options import TranslationOptions
     from dragoman_models.translation.translator import Translator
+    from dragoman_models.vision.results import ClassProbability, DetectionOptions
+    from dragoman_server.encoded_images import ImageComparison, ImageModelFacts, ImageObjects
     from dragoman_server.generation_loop import ContinuationEngine
 
 
@@ -160,3 +166,64 @@ class RemoteLanguageModel(_RemoteModel):
     def engine(self) -> "ContinuationEngine":
         """As `LanguageModel.engine`; it lives in one process, and ends with it."""
         return self._pool.engine(self._number, keep=self)
+
+
+class RemoteImageModel(_RemoteModel):
+    """A model of images in a worker process, which also decodes them; it has the methods of all
+    three families, of which the model there has those of its own."""
+
+    def __init__(self, pool: ModelPool, number: int) -> None:
+        super().__init__(pool, number)
+        self._facts: ImageModelFacts = self._call_whole("facts", (), None)
+
+    def facts(self) -> "ImageModelFacts":
+        """As the model's own."""
+        return self._facts
+
+    def classify(
+        self,
+        contents: Sequence[bytes],
+        *,
+        top_k: int,
+        cancelled: Callable[[int], bool] | None = None,
+    ) -> "list[list[ClassProbability] | DragomanError]":
+        """As `EncodedClassifier.classify`."""
+        found: list[list[ClassProbability] | DragomanError] = self._call_each(
+            "classify", (list(contents),), len(contents), cancelled, top_k=top_k
+        )
+        return found
+
+    def detect(
+        self,
+        contents: Sequence[bytes],
+        options: "DetectionOptions",
+        *,
+        cancelled: Callable[[int], bool] | None = None,
+    ) -> "list[ImageObjects | DragomanError]":
+        """As `EncodedDetector.detect`."""
+        found: list[ImageObjects | DragomanError] = self._call_each(
+            "detect", (list(contents), options), len(contents), cancelled
+        )
+        return found
+
+    def embed(
+        self, contents: Sequence[bytes], *, cancelled: Callable[[int], bool] | None = None
+    ) -> "list[NDArray[np.float32] | DragomanError]":
+        """As `EncodedEmbedder.embed`."""
+        found: list[NDArray[np.float32] | DragomanError] = self._call_each(
+            "embed", (list(contents),), len(contents), cancelled
+        )
+        return found
+
+    def verify(
+        self,
+        pairs: Sequence[tuple[bytes, bytes]],
+        *,
+        threshold: float | None = None,
+        cancelled: Callable[[int], bool] | None = None,
+    ) -> "list[ImageComparison | DragomanError]":
+        """As `EncodedEmbedder.verify`."""
+        found: list[ImageComparison | DragomanError] = self._call_each(
+            "verify", (list(pairs),), len(pairs), cancelled, threshold=threshold
+        )
+        return found

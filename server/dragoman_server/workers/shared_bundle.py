@@ -15,6 +15,7 @@ import numpy as np
 
 from dragoman_models.bundle import WEIGHTS, Bundle
 from dragoman_models.errors import BundleError, quoted
+from dragoman_models.tensor_file import Array
 
 if TYPE_CHECKING:
     import torch
@@ -43,10 +44,17 @@ class SharedBundle(Bundle):
             raise BundleError(self.path, f"the bundle has no file {quoted(name)}")
         return self.files[name]
 
+    def mapped_tensors(self) -> dict[str, Array]:
+        """As `numpy_tensors`: there is no file to map."""
+        return self.numpy_tensors()
+
     def torch_tensors(self) -> "dict[str, torch.Tensor]":
-        """The weights in float32, over the file; to write to one makes a copy of its pages."""
+        """The weights in float32, over the file; to write to one makes a copy of its pages. Those
+        of a bundle that came `whole` are in the types they were written in."""
         import torch
 
+        if WEIGHTS in self.files:
+            return super().torch_tensors()
         if not self.places:
             return {}
         with os.fdopen(os.dup(self.descriptor), "rb") as file:
@@ -88,6 +96,17 @@ def shared(bundle: Bundle) -> SharedBundle:
         files={name: bundle.file(name) for name in bundle.checksums if name != WEIGHTS},
         places=places,
         descriptor=descriptor,
+    )
+
+
+def whole(bundle: Bundle) -> SharedBundle:
+    """`bundle` with its weights as they were written: for models that few processes have, or whose
+    weights are read by another library than torch. Whoever has it closes its descriptor."""
+    return SharedBundle(
+        **{field.name: getattr(bundle, field.name) for field in fields(Bundle)},
+        files={name: bundle.file(name) for name in bundle.checksums},
+        places={},
+        descriptor=os.open(os.devnull, os.O_RDONLY),
     )
 
 

@@ -30,23 +30,23 @@ from dragoman_server.workers.messages import (
 
 
 def main() -> None:
-    """Arguments: the number of the pipe's descriptor, and of threads."""
+    """Arguments: the number of the pipe's descriptor, and the niceness."""
     # Ctrl-C, and a SIGTERM for the whole group, are for the server, which drains first.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
     with suppress(OSError):  # where memory is short, this process goes before the server does
         Path("/proc/self/oom_score_adj").write_text("500")
-    import torch
-
-    torch.set_num_threads(int(sys.argv[2]))
-    WorkerMain(Connection(int(sys.argv[1]))).run()
+    WorkerMain(Connection(int(sys.argv[1])), niceness=int(sys.argv[2])).run()
 
 
 class WorkerMain:
     """Answers requests in the main thread; another one listens, also for cancellations."""
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: Connection, *, niceness: int = 0) -> None:
+        """`niceness` holds from the first call on that somebody may give up: to load and warm up,
+        others are not let ahead, since a server that starts waits for it."""
         self._connection = connection
+        self._niceness = niceness
         self._requests: queue.SimpleQueue[Request] = queue.SimpleQueue()
         self._cancelled: set[int] = set()
         self._models: dict[int, Any] = {}
@@ -124,6 +124,9 @@ class WorkerMain:
         give_back_freed_memory()
 
     def _call(self, request: Call) -> Any:
+        if self._niceness and request.cancelling is not Cancelling.NOT:
+            os.nice(self._niceness)
+            self._niceness = 0
         options = dict(request.options)
         if request.cancelling is Cancelling.WHOLE:
             options["cancelled"] = lambda: 0 in self._cancelled

@@ -52,13 +52,20 @@ class WorkerPool:
     """Safe to use from any thread. Processes start with the first model that is added."""
 
     def __init__(
-        self, size: int, *, threads: int = 1, load: Callable[[Bundle], object] = load_model
+        self,
+        size: int,
+        *,
+        threads: int = 1,
+        load: Callable[[Bundle], object] = load_model,
+        niceness: int = 0,
     ) -> None:
         """Args:
         threads: that the arithmetic of one process uses.
         load: what processes load a bundle by.
+        niceness: by how much others go before the processes where the processors are busy.
         """
         self._threads = threads
+        self._niceness = niceness
         self._load_bundle = load
         self._slots = [Slot(number) for number in range(size)]
         self._models: dict[int, _Placed] = {}
@@ -272,7 +279,7 @@ class WorkerPool:
         """Start a process in the slot, wait until it ends, and have another take its place."""
         backoff = _FIRST_BACKOFF
         while not self._closed:
-            process = WorkerProcess(self._threads)
+            process = WorkerProcess(self._threads, niceness=self._niceness)
             try:
                 process.wait_until_ready()
                 self._load_all(slot, process)

@@ -1,6 +1,7 @@
 """One worker process, as the server sees it: a request at a time, which it may cancel."""
 
 import logging
+import os
 import socket
 import struct
 import subprocess
@@ -12,6 +13,7 @@ from multiprocessing.reduction import send_handle
 from typing import Any
 
 from dragoman_models.errors import DragomanError, WorkCancelledError
+from dragoman_server.thread_variables import THREAD_VARIABLES
 from dragoman_server.workers.messages import Call, Cancel, Load, Reply, Request
 from dragoman_server.workers.wanted import Wanted
 
@@ -30,8 +32,13 @@ class WorkerLostError(DragomanError):
 class WorkerProcess:
     """For one thread at a time, but for `kill`, which is safe to call from any."""
 
-    def __init__(self, threads: int) -> None:
-        """Start it; it is of use once `wait_until_ready` has returned."""
+    def __init__(self, threads: int, *, niceness: int = 0) -> None:
+        """Start it; it is of use once `wait_until_ready` has returned.
+
+        Args:
+        threads: that its arithmetic uses.
+        niceness: by how much others go before it where the processors are busy; 0: nobody does.
+        """
         self.lost = False
         ours, theirs = socket.socketpair()
         with theirs:
@@ -41,9 +48,10 @@ class WorkerProcess:
                     "-c",
                     "from dragoman_server.workers.worker_main import main; main()",
                     str(theirs.fileno()),
-                    str(threads),
+                    str(niceness),
                 ],
                 stdin=subprocess.DEVNULL,
+                env={**os.environ, **dict.fromkeys(THREAD_VARIABLES, str(threads))},
                 pass_fds=[theirs.fileno()],
             )
         limit = struct.pack("@ll", int(_STUCK_SECONDS), 0)

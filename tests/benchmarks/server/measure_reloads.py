@@ -23,7 +23,7 @@ _SETTLED = 5  # reloads until caches and arenas have their size
 
 def _memory_bytes(models: ServerModels) -> int:
     total = 0
-    for pid in ("self", *map(str, models.pool.process_ids())):
+    for pid in ("self", *map(str, models.placed.pool.process_ids())):
         lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
         total += 1024 * next(int(line.split()[1]) for line in lines if line.startswith("Pss:"))
     return total
@@ -55,7 +55,7 @@ async def _measure(source: Path, reloads: int, workers: int) -> tuple[int, int]:
             if version == _SETTLED + 1:
                 settled = _memory_bytes(models)
         last = _memory_bytes(models)
-        models.pool.close()
+        models.placed.close()
         return settled, last
 
 

@@ -2,9 +2,9 @@
 
     python -m tests.benchmarks.serving.measure_front_end [--engine ray] [--sentences 16]
 
-64 callers each send calls of so many sentences to `Translate`. Processor time is little disturbed by
-what else runs: a front end passes on at most 1000 / (milliseconds a call) calls a second for each
-core, and a replica answers at most 1000 / (milliseconds of other processes a call).
+64 callers each send calls of so many sentences to `Translate`. Processor time is little disturbed
+by what else runs: a front end passes on at most 1000 / (milliseconds a call) calls a second for
+each core, and a replica answers at most 1000 / (milliseconds of other processes a call).
 """
 
 import argparse

@@ -130,8 +130,8 @@ def after(calls: int, method: Callable[..., Any]) -> Callable[..., Any]:
 @pytest.mark.parametrize(
     ("method", "calls"),
     [
-        ("_learn", 2),  # in the first pass, just behind a checkpoint
-        ("_learn", 7),  # in the second, an update behind one: that update is done again
+        ("learn", 2),  # in the first pass, just behind a checkpoint
+        ("learn", 7),  # in the second, an update behind one: that update is done again
         ("dev_bleu", 0),  # after all updates of the first pass, the last without a checkpoint
         ("dev_bleu", 1),  # after all updates of the second, which ends with one
         ("_weights_path", 2),
@@ -364,7 +364,7 @@ def test_with_every_choice_a_resumed_run_equals_an_uninterrupted_one(
 ) -> None:
     run(regularized_recipe(corpus), tmp_path / "whole")
     first = TranslationTrainer(regularized_recipe(corpus), tmp_path / "run")
-    first._learn = after(8, first._learn)  # type: ignore[method-assign]
+    first.learn = after(8, first.learn)  # type: ignore[method-assign]
     with pytest.raises(KeyboardInterrupt):
         first.run(Progress(disable=True))
     torch.manual_seed(999)

@@ -150,3 +150,14 @@ def test_a_client_s_waiting_tokens_are_bounded() -> None:
     quotas.take("one", 40, 60, 0.0)
     with pytest.raises(QuotaExceededError, match="client one"):
         quotas.take("one", 41, 60, 0.0)
+
+
+def test_time_that_answers_need_after_their_batch_is_left_for_them() -> None:
+    situation = Situation()
+    situation.wait("one", 20)  # two batches of a second, two of the call, half of one that runs
+    assert situation.ask("one", 20, left=6.0) is None
+    for _ in range(30):
+        situation.admission.heard_late(0.5)
+    refusal = situation.ask("one", 20, left=6.0)
+    assert refusal is not None
+    assert refusal.reason == "deadline"

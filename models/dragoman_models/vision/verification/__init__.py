@@ -1,0 +1,1 @@
+"""Embeddings of images by triplet loss: is it the same character, the same person?"""
