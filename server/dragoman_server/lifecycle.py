@@ -64,7 +64,7 @@ async def _run(
 
 async def _work(models: ServerModels, parts: ServerParts, stop: asyncio.Queue[int]) -> None:
     await parts.health.set_serving([MODEL_SERVICE])
-    await in_own_thread(models.placed.pool.start)
+    await in_own_thread(models.placed.start)
     _tell_signals(stop)  # Ray has put a handler of its own in the place of ours
     await _load_and_watch(models, parts)
 

@@ -88,8 +88,8 @@ def _placed_models(settings: ServerSettings) -> PlacedModels:
         settings.processes(),
         threads=settings.threads_per_call,
         load=load,
-        pool=_ray_pool(settings, load) if settings.engine == "ray" else None,
         image_processes=settings.workers.vision_count(),
+        pool=_ray_pool(settings, load) if settings.engine == "ray" else None,
     )
 
 

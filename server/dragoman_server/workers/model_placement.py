@@ -37,7 +37,7 @@ class PlacedModels:
         threads: that one process computes with.
         load: what turns a bundle into a model, here as there.
         image_processes: those of the models of images, which no other model is in.
-        pool: what has the processes of the others; worker processes of this server by default.
+        pool: what has the processes of all others; worker processes by default.
         """
         self._counts = counts
         self._load = load
@@ -48,8 +48,12 @@ class PlacedModels:
             image_processes, threads=threads, load=load, niceness=_IMAGE_NICENESS
         )
 
+    def start(self) -> None:
+        """Whatever must be there before the first model; raises `StartupError`."""
+        self.pool.start()
+
     def close(self) -> None:
-        """Kill all processes and start no more."""
+        """End all processes and start no more."""
         self.pool.close()
         self.image_pool.close()
 

@@ -1,10 +1,10 @@
 """Measures what one front end spends on each call, and what its models do, in processor time.
 
-    python -m tests.benchmarks.serving.measure_front_end [--engine ray] [--seconds 10] [--json FILE]
+    python -m tests.benchmarks.serving.measure_front_end [--engine ray] [--sentences 16]
 
-So many callers each send single sentences to `Translate`. Processor time is little disturbed by
-what else runs: a front end passes on at most 1000 / (milliseconds a call) calls a second for each
-core, and a replica translates at most 1000 / (milliseconds a sentence) sentences.
+64 callers each send calls of so many sentences to `Translate`. Processor time is little disturbed
+by what else runs: a front end passes on at most 1000 / (milliseconds a call) calls a second for
+each core, and a replica answers at most 1000 / (milliseconds of other processes a call).
 """
 
 import argparse
@@ -57,15 +57,27 @@ def used(process: int) -> tuple[float, float]:
     return processor_ms(process), sum(map(processor_ms, descendants(process)))
 
 
-async def measure(address: str, process: int, callers: int, seconds: float) -> dict[str, Any]:
+def translations(sentences: int) -> list[pb.TranslateRequest]:
+    """Calls of so many sentences each."""
+    texts = [*SENTENCES, *SENTENCES[: sentences - 1]]
+    calls = []
+    for start in range(len(SENTENCES)):
+        sources = [pb.TranslationSource(text=text) for text in texts[start : start + sentences]]
+        call = pb.TranslateRequest(sources=sources)
+        call.model.name = _MODEL
+        calls.append(call)
+    return calls
+
+
+async def measure(
+    address: str, process: int, sentences: int, callers: int, seconds: float
+) -> dict[str, Any]:
     """Rates, and milliseconds of processor time a call."""
-    found: dict[str, Any] = {"callers": callers}
+    found: dict[str, Any] = {"callers": callers, "sentences_a_call": sentences}
     async with channel_to(address) as channel:
         translation: Any = translation_service_pb2_grpc.TranslationServiceStub(channel)
         embedding: Any = embedding_service_pb2_grpc.EmbeddingServiceStub(channel)
-        requests = [pb.TranslateRequest(sources=[pb.TranslationSource(text=t)]) for t in SENTENCES]
-        for request in requests:
-            request.model.name = _MODEL
+        requests = translations(sentences)
         size = sum(request.ByteSize() for request in requests) / len(requests)
         answers = [await translation.Translate(request) for request in requests[:16]]
         found["request_bytes"] = size
@@ -93,12 +105,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Measure what a front end spends on each call.")
     parser.add_argument("--engine", choices=["workers", "ray"], default="workers")
     parser.add_argument("--callers", type=int, default=64)
+    parser.add_argument("--sentences", type=int, default=1, help="of each call")
     parser.add_argument("--seconds", type=float, default=10.0)
     parser.add_argument("--json", type=Path)
     given = parser.parse_args()
     cores = sorted(os.sched_getaffinity(0))
     with running_server(_SETTINGS.format(engine=given.engine), cores) as (address, process):
-        found = asyncio.run(measure(address, process, given.callers, given.seconds))
+        found = asyncio.run(
+            measure(address, process, given.sentences, given.callers, given.seconds)
+        )
     rows = [
         (
             f"{name}: {key.replace('_', ' ')}",
