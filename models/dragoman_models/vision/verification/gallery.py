@@ -194,7 +194,10 @@ class Gallery:
 
         Raises `BundleError`.
         """
-        if not is_version(folder.absolute().name) and (versions := _versions(folder)):
+        if not is_version(folder.absolute().name):
+            versions = _versions(folder)
+            if not versions:
+                raise BundleError(folder, "holds no gallery yet; enrol somebody first")
             folder = folder / str(versions[-1])
         bundle = read_bundle(folder)
         if bundle.family != WORD_VECTORS or "gallery" not in bundle.config:

@@ -14,14 +14,14 @@ from numpy.typing import NDArray
 
 from dragoman_models.errors import InvalidInputError, TrainingError
 from dragoman_models.vision.image_decoding import read_image
-from dragoman_models.vision.verification.image_preparation import ColorMode, prepare
+from dragoman_models.vision.verification.image_preparation import ColorMode, Framing, prepare
 from dragoman_models.vision.verification.labelled_images import LabelledImages
 
 _GROUP = "people"
 
 
 def read_identities(
-    folder: Path, *, size: int, color: ColorMode, report: Callable[[str], None]
+    folder: Path, *, size: int, color: ColorMode, framing: Framing, report: Callable[[str], None]
 ) -> LabelledImages:
     """All pictures in the folders of `folder`; all people are one group.
 
@@ -38,7 +38,7 @@ def read_identities(
     names: list[str] = []
     pixels: list[list[NDArray[np.uint8]]] = []
     for person in people:
-        found = _pictures(person, size, color, report)
+        found = _pictures(person, size, color, framing, report)
         if len(found) < 2:
             report(f"skipped {person}: it has {len(found)} pictures, and two are needed")
             continue
@@ -59,12 +59,12 @@ def read_identities(
 
 
 def _pictures(
-    person: Path, size: int, color: ColorMode, report: Callable[[str], None]
+    person: Path, size: int, color: ColorMode, framing: Framing, report: Callable[[str], None]
 ) -> list[NDArray[np.uint8]]:
     found = []
     for path in sorted(path for path in person.iterdir() if not path.name.startswith(".")):
         try:
-            found.append(prepare(read_image(path), size=size, color=color))
+            found.append(prepare(read_image(path), size=size, color=color, framing=framing))
         except InvalidInputError as error:
             report(f"skipped {error}")
     return found

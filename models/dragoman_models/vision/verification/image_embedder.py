@@ -39,7 +39,8 @@ class ImageEmbedder:
         if not images:
             return np.empty((0, self.dimensions), np.float32)
         config = self.network.config
-        pixels = [prepare(image, size=config.image_size, color=config.color) for image in images]
+        size, color, framing = config.image_size, config.color, config.framing
+        pixels = [prepare(image, size=size, color=color, framing=framing) for image in images]
         return embedded(self.network, np.stack(pixels))
 
     def distance(self, first: NDArray[np.float32], second: NDArray[np.float32]) -> float:

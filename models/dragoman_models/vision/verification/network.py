@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from torch import Tensor, nn
 
-from dragoman_models.vision.verification.image_preparation import ColorMode, channels_of
+from dragoman_models.vision.verification.image_preparation import ColorMode, Framing, channels_of
 
 _AT_ONCE = 128  # images, to bound the memory of their activations
 
@@ -27,6 +27,7 @@ class EmbeddingConfig(BaseModel):
 
     image_size: int = Field(default=32, ge=8, le=512, description="pixels of a side")
     color: ColorMode = "grey"
+    framing: Framing = Field(default="whole", description="ink: only what is drawn, of one size")
     stem: int = Field(default=32, ge=1, le=2048, description="channels of the stem")
     stages: tuple[int, ...] = Field(
         default=(64, 96, 128), min_length=1, max_length=8, description="channels of each"

@@ -17,13 +17,15 @@ import numpy as np
 from dragoman_models.errors import InvalidInputError, TrainingError
 from dragoman_models.vision.image_decoding import ImageLimits, decode_image
 from dragoman_models.vision.results import RgbImage
-from dragoman_models.vision.verification.image_preparation import ColorMode, prepare
+from dragoman_models.vision.verification.image_preparation import ColorMode, Framing, prepare
 from dragoman_models.vision.verification.labelled_images import LabelledImages
 
 _NAME = re.compile(r"(?:.*/)?([^/]+)/(character\d+)/\d+_(\d+)\.png")
 
 
-def read_omniglot(archives: Sequence[Path], *, size: int, color: ColorMode) -> LabelledImages:
+def read_omniglot(
+    archives: Sequence[Path], *, size: int, color: ColorMode, framing: Framing = "whole"
+) -> LabelledImages:
     """All drawings in these zip archives; a class is a character, its group is the alphabet.
 
     Raises:
@@ -42,7 +44,9 @@ def read_omniglot(archives: Sequence[Path], *, size: int, color: ColorMode) -> L
     classes = sorted({key[:2] for key in keys})
     number_of = {name: number for number, name in enumerate(classes)}
     return LabelledImages(
-        pixels=np.stack([prepare(found[key], size=size, color=color) for key in keys]),
+        pixels=np.stack(
+            [prepare(found[key], size=size, color=color, framing=framing) for key in keys]
+        ),
         classes=np.array([number_of[key[:2]] for key in keys], np.int64),
         makers=np.array([key[2] for key in keys], np.int64),
         class_names=tuple("/".join(name) for name in classes),

@@ -33,11 +33,14 @@ def read_images(
     Raises:
         TrainingError: they cannot be read, or leave a part without images.
     """
-    size, color = recipe.network.image_size, recipe.network.color
+    network = recipe.network
+    size, color, framing = network.image_size, network.color, network.framing
     if recipe.identities is not None:
-        people = read_identities(recipe.identities, size=size, color=color, report=report)
+        people = read_identities(
+            recipe.identities, size=size, color=color, framing=framing, report=report
+        )
         return _divided_people(people, recipe)
-    images = read_omniglot(recipe.omniglot, size=size, color=color)
+    images = read_omniglot(recipe.omniglot, size=size, color=color, framing=framing)
     held_out = (*recipe.valid_groups, *recipe.test_groups)
     unknown = sorted(set(held_out) - set(images.groups))
     if unknown:

@@ -130,6 +130,17 @@ def test_preparing_keeps_the_shape_of_what_is_drawn() -> None:
     assert (rgb[:, -1] == 200).all()
 
 
+def test_a_framed_drawing_is_the_same_wherever_it_stood() -> None:
+    small, moved = np.full((2, 60, 80, 3), 230, np.uint8)
+    small[10:30, 12:22], moved[35:55, 61:71] = 20, 20
+    framed, other = (prepare(i, size=24, color="grey", framing="ink") for i in (small, moved))
+    np.testing.assert_array_equal(framed, other)
+    ys, xs = np.nonzero(framed[0] < 100)
+    assert (int(np.ptp(xs)) + 1, int(np.ptp(ys)) + 1) == (10, 20)
+    blank = np.full((9, 9, 3), 77, np.uint8)
+    assert (prepare(blank, size=12, color="grey", framing="ink") == 77).all()
+
+
 def test_omniglot_is_read_and_an_alphabet_in_two_archives_once(archive: Path) -> None:
     data = read_omniglot((archive, archive), size=16, color="grey")
     assert data.pixels.shape == (len(ALPHABETS) * CHARACTERS * DRAWERS, 1, 16, 16)

@@ -141,6 +141,8 @@ def test_what_is_no_gallery_is_not_loaded(tmp_path: Path) -> None:
         gallery.save(tmp_path / "office/1")
     with pytest.raises(BundleError, match="there is no such folder"):
         Gallery.load(tmp_path / "office/7")
+    with pytest.raises(BundleError, match="holds no gallery yet; enrol somebody first"):
+        Gallery.load(tmp_path / "home")
     weights = tmp_path / "office/1/weights.safetensors"
     weights.write_bytes(weights.read_bytes()[:-4])
     with pytest.raises(BundleError, match="cut short"):
