@@ -9,8 +9,8 @@ from typing import Any, Generic, TypeVar
 import grpc
 from google.protobuf.message import Message
 
-from dragoman_client.errors import ServerError
-from dragoman_client.stream_retries import StreamRetries
+from dragoman_client.errors import ServerError, UnavailableError
+from dragoman_client.stream_retries import StreamRetries, hides_its_status
 
 Response = TypeVar("Response", bound=Message)
 
@@ -78,6 +78,9 @@ class AsyncResentStream(Generic[Response]):
     async def _begin_again(self, error: grpc.RpcError) -> None:
         """Raises the error where the stream is not to be sent again."""
         pause = None if self._answered else self._retries.pause_after(error)
+        if pause is None and hides_its_status(error):
+            text = "the server ended the stream while more was sent, and its status is lost"
+            raise UnavailableError(text) from None
         if pause is None:
             raise error
         self.cancel()

@@ -17,7 +17,6 @@ from dragoman_client.status_errors import FailedCall
 
 _PUSHBACK_KEY = "grpc-retry-pushback-ms"
 _SPREAD = 0.2  # of a pause, up or down, so that clients do not come back together
-# What grpc.aio says of a call that ended while a message was written to it, whatever its status.
 _HIDDEN_BY_A_WRITE = "Internal error from Core"
 _jitter = random.Random()
 
@@ -51,7 +50,11 @@ class StreamRetries:
         pushback = _pushback(failed)
         if self._left == 0 or (pushback is not None and pushback < 0):
             return None
-        if pushback is None and not _is_refused(failed):
+        if not (
+            pushback is not None
+            or failed.code() is grpc.StatusCode.UNAVAILABLE
+            or hides_its_status(error)
+        ):
             return None
         pause = self._next_backoff() if pushback is None else pushback
         left = self.timeout()
@@ -66,9 +69,10 @@ class StreamRetries:
         return pause
 
 
-def _is_refused(failed: FailedCall) -> bool:
-    if failed.code() is grpc.StatusCode.UNAVAILABLE:
-        return True
+def hides_its_status(error: grpc.RpcError) -> bool:
+    """Whether the call ended while a message was written to it. grpc.aio then forgets its status
+    and says INTERNAL, though the server most often is too busy or stops."""
+    failed = cast(FailedCall, error)
     return failed.code() is grpc.StatusCode.INTERNAL and failed.details() == _HIDDEN_BY_A_WRITE
 
 

@@ -99,6 +99,7 @@ class BundleLoader:
             card=bundle.card,
             checksums=bundle.checksums,
             state=ModelState.READY,
+            failure_reason="",  # why it could not be loaded before is over
             model=model,
             ready_at=datetime.now(UTC),
             load_seconds=seconds,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import grpc
@@ -76,14 +76,18 @@ def _translated(requests: Iterator[Any]) -> Iterator[Any]:
     yield summary
 
 
-CALLS = {
+CALLS: dict[str, tuple[str, Callable[[Iterator[Any]], Iterator[Any]], Callable[[Any], str]]] = {
     "embed_stream": ("EmbedStream", _embedded, lambda found: found.word.word),
     "translate_stream": ("TranslateStream", _translated, lambda found: found.hypotheses[0].text),
 }
 
 
 def refuse(
-    server: FakeServer, refusals: list[Refusal], *, after_reading: int = 0, after_answers: int = 0
+    server: FakeServer,
+    refusals: Sequence[Refusal],
+    *,
+    after_reading: int = 0,
+    after_answers: int = 0,
 ) -> None:
     """Ends a stream by each of the refusals in turn, after so many messages and answers."""
     left = list(refusals)
@@ -157,7 +161,7 @@ def test_what_is_not_to_be_sent_again_is_not(
     refusal: Refusal,
     error: type[Exception],
 ) -> None:
-    refuse(server, [refusal])
+    refuse(server, [refusal], after_reading=1)
     with pytest.raises(error):
         stream(server.address, "embed_stream", WORDS)
     assert len(server.times) == 1
@@ -166,7 +170,8 @@ def test_what_is_not_to_be_sent_again_is_not(
 def test_the_server_s_pushback_is_obeyed_whatever_the_status(
     server: FakeServer, stream: Callable[..., list[Any]]
 ) -> None:
-    refuse(server, [(grpc.StatusCode.RESOURCE_EXHAUSTED, 300), (grpc.StatusCode.UNAVAILABLE, 300)])
+    refusals = [(grpc.StatusCode.RESOURCE_EXHAUSTED, 300), (grpc.StatusCode.UNAVAILABLE, 300)]
+    refuse(server, refusals, after_reading=1)
     assert len(stream(server.address, "embed_stream", WORDS)) == len(WORDS)
     pauses = [after - before for before, after in itertools.pairwise(server.times)]
     assert min(pauses) >= 0.295
@@ -175,11 +180,11 @@ def test_the_server_s_pushback_is_obeyed_whatever_the_status(
 def test_a_deadline_holds_over_all_attempts(
     server: FakeServer, stream: Callable[..., list[Any]]
 ) -> None:
-    refuse(server, [(grpc.StatusCode.UNAVAILABLE, 60_000)])
+    refuse(server, [(grpc.StatusCode.UNAVAILABLE, 60_000)], after_reading=1)
     with pytest.raises((UnavailableError, DeadlineExceededError)):
         stream(server.address, "embed_stream", WORDS, timeout=20.0)
     # gRPC rounds long time-outs up by some per cent.
-    refuse(server, [(grpc.StatusCode.UNAVAILABLE, 2_000)])
+    refuse(server, [(grpc.StatusCode.UNAVAILABLE, 2_000)], after_reading=1)
     server.deadlines.clear()
     assert stream(server.address, "embed_stream", ["a"], timeout=20.0)
     assert server.deadlines[0] - server.deadlines[1] >= 1.0

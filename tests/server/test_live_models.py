@@ -27,7 +27,7 @@ from dragoman_models.bundle import Bundle
 from dragoman_models.embeddings.family import write_word_vectors
 from dragoman_models.embeddings.quantization import VectorEncoding
 from dragoman_models.embeddings.word_vectors import WordVectors
-from dragoman_models.errors import ModelNotLoadedError
+from dragoman_models.errors import BundleError, ModelNotLoadedError
 from dragoman_models.registry import load_model
 from dragoman_models.vocabulary import Vocabulary
 from dragoman_server.bundle_loading import BundleLoader
@@ -321,6 +321,30 @@ async def test_a_refused_bundle_is_tried_again_only_when_its_folder_changes(
         await watcher.look()
     assert tried == 2
     assert repository.describe("animals", 1).state is ModelState.READY
+
+
+async def test_what_was_refused_for_a_reason_that_is_over_is_loaded_when_asked_for(
+    bundles: BundleFolder,
+) -> None:
+    """Such as a full disk: the folder itself has not changed."""
+    bundles.add_word_vectors("animals", 1)
+    full = True
+
+    def load(bundle: Bundle) -> object:
+        if full:
+            raise BundleError(bundle.path, "there is no space left")
+        return load_model(bundle)
+
+    looked_at = RepositoryFolders([bundles.path])
+    repository = ModelRepository([peek(one) for one in looked_at.scan().found.values()])
+    models = LiveModels(repository, loader=BundleLoader(load=load), folders=looked_at)
+    await models.load_all()
+    with pytest.raises(ModelNotLoadedError, match="no space"):
+        await models.load("animals", None, pin=False)
+    full = False
+    loaded = await models.load("animals", None, pin=False)
+    assert (loaded.state, loaded.failure_reason) == (ModelState.READY, "")
+    assert repository.select(EMBEDDING_SERVICE, "animals", None).version == 1
 
 
 async def test_a_bundle_that_never_loads_holds_up_no_other(bundles: BundleFolder) -> None:

@@ -83,6 +83,23 @@ async def test_a_broken_bundle_is_refused_and_the_rest_serve(
     assert str(bundles.path) not in reason  # a caller has no business with the server's folders
 
 
+def change_family(folder: Path) -> None:
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps({**config, "family": "telepathy"}))
+
+
+async def test_a_refused_version_of_another_family_leaves_the_old_one_its_calls(
+    bundles: BundleFolder,
+) -> None:
+    bundles.add_word_vectors("animals", 1)
+    change_family(bundles.add_word_vectors("animals", 2))
+    repository = await loaded(bundles.path)
+    assert states(repository)["animals/2"] is ModelState.FAILED
+    assert repository.select(EMBEDDING_SERVICE, "animals", None).version == 1
+    with pytest.raises(InvalidInputError, match="telepathy"):
+        repository.select(EMBEDDING_SERVICE, "animals", 2)
+
+
 async def test_a_model_of_which_nothing_loads_says_why(bundles: BundleFolder) -> None:
     change_checksum(bundles.add_word_vectors("animals"))
     repository = await loaded(bundles.path)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated, Any, TypeAlias
 
 import typer
 
@@ -30,8 +30,9 @@ from dragoman_client.image_results import ImageVector
 from dragoman_client.requests import Model
 from dragoman_client.results import ModelVersion
 
-if TYPE_CHECKING:
-    from dragoman_models.vision.verification.gallery import Gallery, Identification
+# Those of dragoman_models, which only the functions below import.
+Gallery: TypeAlias = Any
+Identification: TypeAlias = Any
 
 _EXTRA = "models"
 _COLUMNS = ("image", "rank", "label", "distance", "within")
@@ -72,10 +73,9 @@ def enrol(
     Nothing is written unless all images could be embedded.
     """
     labels = _labelled_paths(label, images or [], identities)
-    with needs_extra(_EXTRA):
-        from dragoman_models.vision.verification.gallery import Gallery
+    galleries = _galleries()
     with reported_model_errors(), connect(server, timeout) as client:
-        known = Gallery.load(gallery) if gallery.exists() else None
+        known = galleries.Gallery.load(gallery) if gallery.exists() else None
         asked = _asked_model(model, known)
         vectors = list(_embedded(client, list(labels), asked))
         if any(isinstance(found, DragomanClientError) for _, found in vectors):
@@ -112,15 +112,14 @@ def identify(
     threshold, "no" where the image shows somebody else.
     """
     paths = image_paths(images)
-    with needs_extra(_EXTRA):
-        from dragoman_models.vision.verification.gallery import Gallery
+    galleries = _galleries()
     failures = 0
     with (
         reported_model_errors(),
         connect(server, timeout) as client,
         ResultTable(*_COLUMNS) as table,
     ):
-        known = Gallery.load(gallery)
+        known = galleries.Gallery.load(gallery)
         for path, found in _embedded(client, paths, _asked_model(model, known)):
             if isinstance(found, DragomanClientError):
                 failures += 1
@@ -167,11 +166,20 @@ def _embedded(
 
 def _new_gallery(client: Client, image: Path, model: ModelVersion) -> Gallery:
     """An empty gallery of the model; its threshold is what it compares an image with itself by."""
-    from dragoman_models.vision.verification.gallery import EmbeddingModel, Gallery
-
+    galleries = _galleries()
     threshold = client.verify(image, image, model=model).threshold
-    made_by = EmbeddingModel(name=model.name, version=model.version or 0, threshold=threshold)
-    return Gallery(made_by)
+    made_by = galleries.EmbeddingModel(
+        name=model.name, version=model.version or 0, threshold=threshold
+    )
+    return galleries.Gallery(made_by)
+
+
+def _galleries() -> Any:
+    """The module of galleries; raises `CommandError` where its extra is not installed."""
+    with needs_extra(_EXTRA):
+        from dragoman_models.vision.verification import gallery
+
+    return gallery
 
 
 def _name_folder(gallery: Path) -> Path:

@@ -82,7 +82,7 @@ async def reset_floods(bench: Bench) -> FaultReport:
 
     async def one(_: int) -> None:
         with suppress(OSError):
-            async with connected(bench.server.address) as (_, writer):
+            async with connected(bench.server.address) as (_reader, writer):
                 writer.write(PREFACE + frame(SETTINGS))
                 for stream in range(1, 2 * count // 4, 2):
                     writer.write(frame(HEADERS, head, flags=4, stream=stream))

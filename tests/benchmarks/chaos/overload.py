@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from typing import Any
 
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from tests.benchmarks.chaos.bench import Bench
@@ -24,7 +25,7 @@ async def overload(bench: Bench) -> FaultReport:
     traffic = Traffic(server.address, bench.references, deadline=_DEADLINE)
     waits: list[float] = []
     async with traffic.going_on(callers), channel_to(server.address) as channel:
-        health = health_pb2_grpc.HealthStub(channel)
+        health: Any = health_pb2_grpc.HealthStub(channel)
         began = time.monotonic()
         while time.monotonic() - began < 20.0 * bench.scale:
             asked = time.monotonic()

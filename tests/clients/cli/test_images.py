@@ -293,7 +293,7 @@ def test_vectors_of_another_model_are_not_compared(
     embed = looking.answers["EmbedImage"]
 
     def newer(request: Any, context: Any) -> Any:
-        response = embed(request, context)
+        response: Any = embed(request, context)
         response.model.version = 4
         return response
 

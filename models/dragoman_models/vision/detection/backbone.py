@@ -2,7 +2,8 @@
 
 Inverted residual blocks (Sandler et al. 2018) in the sizes that Tan and Le (2019) searched, in the
 variant for phones: ReLU6 and no squeeze-and-excitation. Names of weights are those of the
-published file, so that it can be read without a table of names.
+published file, so that it can be read without a table of names. Images are filled up alike on all
+sides, where the published network does so at the far edges alone: its features, a few pixels aside.
 """
 
 from __future__ import annotations

@@ -92,13 +92,14 @@ class Gallery:
                 "threshold", f"is {self.threshold}; distances of vectors of length 1 are 0 to 2"
             )
         self._labels: list[str] = []
+        self._counts: dict[str, int] = {}  # pictures of each label
         self._vectors: list[NDArray[np.float32]] = []
         self._index: CosineIndex | None = None
 
     @property
     def labels(self) -> tuple[str, ...]:
         """All labels, in the order in which each was first enrolled."""
-        return tuple(dict.fromkeys(self._labels))
+        return tuple(self._counts)
 
     @property
     def size(self) -> int:
@@ -120,6 +121,7 @@ class Gallery:
         _check_label(label)
         self._vectors.append(self._checked(vector).astype(np.float32))
         self._labels.append(label)
+        self._counts[label] = self._counts.get(label, 0) + 1
         self._index = None
 
     def nearest(self, vector: Sequence[float] | NDArray[Any], k: int = 5) -> Identification:
@@ -132,7 +134,7 @@ class Gallery:
         if not self._labels:
             raise InvalidInputError.single("gallery", "is empty; enrol somebody first")
         query = self._checked(vector)
-        wanted = min(k, len(self.labels))
+        wanted = min(k, len(self._counts))
         pictures = min(self.size, 4 * wanted)
         while len(found := self._nearest_of_each(self._search(query, pictures))) < wanted:
             pictures = min(self.size, 4 * pictures)  # many pictures of one label came first
@@ -172,9 +174,9 @@ class Gallery:
             WordVectors(Vocabulary(self._words()), np.stack(self._vectors)),
             encoding=VectorEncoding.FLOAT32,
             details=details,
-            metrics={"labels": len(self.labels), "pictures": self.size},
+            metrics={"labels": len(self._counts), "pictures": self.size},
             card=_CARD.format(
-                name=folder.absolute().parent.name, labels=len(self.labels), pictures=self.size,
+                name=folder.absolute().parent.name, labels=len(self._counts), pictures=self.size,
                 model=model.name, version=model.version, threshold=self.threshold,
             ),
         )  # fmt: skip
@@ -263,7 +265,7 @@ class Gallery:
         return GalleryMatch(
             label=label,
             distance=distance,
-            pictures=self._labels.count(label),
+            pictures=self._counts[label],
             within_threshold=distance <= self.threshold,
         )
 

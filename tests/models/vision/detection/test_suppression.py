@@ -43,7 +43,7 @@ def by_brute_force(
 def test_what_stays_is_what_brute_force_keeps(corners: Floats, threshold: float, seed: int) -> None:
     generator = np.random.default_rng(seed)
     # Few different scores, so that there are ties.
-    scores = generator.integers(0, 6, len(corners)).astype(np.float32) / 8
+    scores = (generator.integers(0, 6, len(corners)) / 8).astype(np.float32)
     classes = generator.integers(0, 3, len(corners))
     found = suppress(corners, scores, classes, iou_threshold=threshold, most=100)
     assert found.tolist() == by_brute_force(corners, scores, classes, threshold)
