@@ -87,8 +87,8 @@ def classifier_card(
         channels="grey" if channels == 1 else "in colours",
         parameters=parameters,
         stem=recipe.network.stem_width,
-        widths=" and ".join(map(str, recipe.network.widths)),
-        blocks=" and ".join(map(str, recipe.network.blocks)),
+        widths=", ".join(map(str, recipe.network.widths)),
+        blocks=", ".join(map(str, recipe.network.blocks)),
         answer=_answer(recipe),
         data=data.description,
         license=data.license,
@@ -118,8 +118,8 @@ def _answer(recipe: ClassifierRecipe) -> str:
     parts = ["Images of any size are scaled to fit, whole, in the middle of black."]
     if recipe.light_background:
         parts.append(
-            "Images with a light border are negated first, since those of training were light on "
-            "black."
+            "Images with a light border are negated first, its tone as black: those of training\n"
+            "were light on black."
         )
     if recipe.mirror_average:
         parts.append("What is answered is the mean over the image and its mirror image.")

@@ -35,7 +35,7 @@ class ImagePreparation(BaseModel):
     mean: tuple[float, ...] = Field(description="of each channel, where the largest value is 1")
     deviation: tuple[float, ...]
     negate_light: bool = Field(
-        default=False, description="the network knows dark backgrounds: light ones are negated"
+        default=False, description="the network knows black backgrounds: light ones are negated"
     )
 
     @model_validator(mode="after")
@@ -67,7 +67,7 @@ class ImagePreparation(BaseModel):
         if self.channels == 1:
             image = image.convert("L")
         if self.negate_light and _has_light_border(image):
-            image = Image.fromarray(255 - np.asarray(image))
+            image = _negated(image)
         fitted = self._padded(image) if self.fitting == "pad" else self._cropped(image)
         return np.asarray(fitted, np.uint8).reshape(self.height, self.width, self.channels)
 
@@ -102,6 +102,15 @@ def _checked(image: RgbImage, row: int) -> RgbImage:
             f"{image.shape}",
         )
     return image
+
+
+def _negated(image: Image.Image) -> Image.Image:
+    """The negative, with the border's tone as black: paper is seldom quite white."""
+    grey = np.asarray(image.convert("L"))
+    border = np.concatenate([grey[0], grey[-1], grey[:, 0], grey[:, -1]])
+    paper = float(np.median(border))  # above 127
+    levelled = (paper - np.asarray(image, np.float32)) * (255 / paper)
+    return Image.fromarray(levelled.clip(0, 255).round().astype(np.uint8))
 
 
 def _has_light_border(image: Image.Image) -> bool:

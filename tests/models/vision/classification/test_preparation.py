@@ -36,6 +36,8 @@ def test_a_light_background_is_negated() -> None:
     dark = np.zeros((28, 28, 3), np.uint8)
     dark[5:20, 8:20] = 180
     np.testing.assert_array_equal(GREY.prepared([255 - dark]), GREY.prepared([dark]))
+    greyish = np.where(dark > 0, 59, 200).astype(np.uint8)  # 180 / 255 below the paper's tone
+    np.testing.assert_allclose(GREY.prepared([greyish]), GREY.prepared([dark]), atol=0.02)
     kept = GREY.model_copy(update={"negate_light": False})
     assert (kept.prepared([255 - dark]) != kept.prepared([dark])).any()
 
