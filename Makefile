@@ -5,7 +5,7 @@ BIN := .venv/bin
 INSTALLED := .venv/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install serve test chaos-test load-test fuzz benchmark-translation lint format proto api-baseline constraints clean
+.PHONY: help install serve test test-ray chaos-test load-test fuzz benchmark-translation lint format proto api-baseline constraints clean
 
 help:  ## Show the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -23,6 +23,9 @@ serve: install  ## Serve the shipped models on 127.0.0.1:50051; more options in 
 
 test: install  ## Run the tests; a selection or options in TEST_OPTIONS
 	$(BIN)/python -m pytest $(TEST_OPTIONS)
+
+test-ray: install  ## Run the end-to-end tests with all models in replicas of Ray Serve (takes long)
+	TEST_ENGINE=ray $(BIN)/python -m pytest --timeout 1800 tests/end_to_end $(TEST_OPTIONS)
 
 chaos-test: install  ## Make all go wrong that can, for some twenty minutes; options in CHAOS_OPTIONS
 	$(BIN)/python -m tests.benchmarks.chaos.run_chaos --results docs/results $(CHAOS_OPTIONS)

@@ -5,11 +5,11 @@ Flags win over the environment, the environment over the file, the file over the
     settings = load_settings(Path("dragoman.toml"), address="127.0.0.1:0", log_level="debug")
 
 A flag that is None was not given. The file is TOML, with the names of `ServerSettings` as keys and
-`default_models`, `models`, `workers`, `limits`, `batching`, `quotas`, `tls` and `connections` as
-tables; a relative path in it is relative to the file. In the environment the names are in capitals
-behind DRAGOMAN_, with two underscores for a table: DRAGOMAN_ADDRESS, DRAGOMAN_LIMITS__SOURCES,
-DRAGOMAN_MODEL_REPOSITORIES (several folders are separated as in PATH). Anything unknown or wrong is
-a `ConfigError` that names the key.
+`default_models`, `models`, `workers`, `ray`, `limits`, `batching`, `quotas`, `tls` and
+`connections` as tables; a relative path in it is relative to the file. In the environment the names
+are in capitals behind DRAGOMAN_, with two underscores for a table: DRAGOMAN_ADDRESS,
+DRAGOMAN_LIMITS__SOURCES, DRAGOMAN_MODEL_REPOSITORIES (several folders are separated as in PATH).
+Anything unknown or wrong is a `ConfigError` that names the key.
 """
 
 import difflib
@@ -18,7 +18,7 @@ import re
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import (
     BaseModel,
@@ -40,6 +40,7 @@ from pydantic_settings import (
 
 from dragoman_models.translation.arithmetic.choice import Arithmetic
 from dragoman_server.errors import ConfigError
+from dragoman_server.ray_engine.ray_settings import RaySettings, ray_is_installed
 from dragoman_server.security.connection_limits import ConnectionLimits
 
 _PREFIX = "DRAGOMAN_"
@@ -255,7 +256,13 @@ class ServerSettings(BaseSettings):
         default=False, description="whether translators use the shortlists of their bundles"
     )
     models: ModelSettings = ModelSettings()
+    engine: Literal["workers", "ray"] = Field(
+        default="workers",
+        description="what translators and language models compute in: worker processes of this "
+        "server, or replicas of Ray Serve",
+    )
     workers: WorkerSettings = WorkerSettings()
+    ray: RaySettings = RaySettings()
     limits: Limits = Limits()
     tls: TlsFiles = TlsFiles()
     connections: ConnectionLimits = ConnectionLimits()
@@ -316,6 +323,17 @@ class ServerSettings(BaseSettings):
         if match is None or int(match["port"]) > 65_535:
             raise ValueError(f"{value!r} is no HOST:PORT; give for example 127.0.0.1:50051")
         return value
+
+    @field_validator("engine")
+    @classmethod
+    def _check_ray(cls, value: str) -> str:
+        if value == "ray" and not ray_is_installed():
+            raise ValueError("Ray is not installed; pip install 'dragoman[ray]'")
+        return value
+
+    def processes(self) -> dict[str, int]:
+        """The most processes, or replicas, that a model of a family has; 0: it is in this one."""
+        return self.ray.counts() if self.engine == "ray" else self.workers.counts()
 
     @field_validator("model_repositories", mode="before")
     @classmethod
@@ -415,15 +433,10 @@ def _describe(error: ValidationError, config_file: Path | None) -> Iterator[str]
 
 
 def _known_keys(location: tuple[int | str, ...]) -> str:
-    tables: dict[str, type[BaseModel]] = {
-        "limits": Limits,
-        "default_models": DefaultModels,
-        "models": ModelSettings,
-        "workers": WorkerSettings,
-        "tls": TlsFiles,
-        "connections": ConnectionLimits,
-        "batching": Batching,
-        "quotas": Quotas,
-    }
-    table = tables.get(str(location[0]), ServerSettings) if len(location) > 1 else ServerSettings
+    table: type[BaseModel] = ServerSettings
+    for key in location[:-1]:
+        field = table.model_fields.get(str(key))
+        kinds = [] if field is None else [field.annotation, *get_args(field.annotation)]
+        found = [one for one in kinds if isinstance(one, type) and issubclass(one, BaseModel)]
+        table = found[0] if found else table
     return f"the settings here are {', '.join(table.model_fields)}"

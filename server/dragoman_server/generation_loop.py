@@ -7,20 +7,53 @@ once, from this thread.
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Protocol
 
 from dragoman_models.errors import OverloadedError
-from dragoman_server.model_protocols import TextModel
 
 if TYPE_CHECKING:
-    from dragoman_models.language_model.generation_engine import (
-        Generation,
-        GenerationEngine,
-        GenerationEvent,
-    )
+    from dragoman_models.language_model.generation_engine import GenerationEvent
     from dragoman_models.language_model.generation_options import GenerationOptions
 
 _RETRY_SECONDS = 1.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class LostContinuation:
+    """What a step brought to a continuation that ended, where others did not: an error."""
+
+    generation: Any
+    error: Exception
+
+
+class ContinuationEngine(Protocol):
+    """A batch of continuations, for one thread: `GenerationEngine`, or one that is elsewhere."""
+
+    @property
+    def active(self) -> int:
+        """Continuations that have joined and neither ended nor left."""
+        ...
+
+    def join(
+        self, prompt: str, options: "GenerationOptions", *, seed: int, samples: int = 1,
+        tokens: Sequence[int] | None = None,
+    ) -> Sequence[Any]:  # fmt: skip
+        """As `GenerationEngine.join`."""
+        ...
+
+    def leave(self, generation: Any) -> None:
+        """As `GenerationEngine.leave`."""
+        ...
+
+    def step(self) -> "Sequence[GenerationEvent | LostContinuation]":
+        """As `GenerationEngine.step`: at most one event for each continuation."""
+        ...
+
+
+class DrawingModel(Protocol):
+    """All that the loop needs of a language model."""
+
+    def engine(self) -> ContinuationEngine: ...
 
 
 @dataclass(kw_only=True, eq=False)
@@ -34,13 +67,13 @@ class Drawing:
     seed: int
     samples: int
     deliver: "Callable[[list[GenerationEvent] | Exception], None]"
-    generations: "list[Generation]" = field(default_factory=list)
+    generations: Sequence[Any] = field(default_factory=list)
 
 
 class GenerationLoop:
     """The continuations of one model. Safe to use from any thread."""
 
-    def __init__(self, model: TextModel, most_samples: int) -> None:
+    def __init__(self, model: DrawingModel, most_samples: int) -> None:
         self._model = model
         self._most_samples = most_samples
         self._lock = threading.Lock()
@@ -83,7 +116,7 @@ class GenerationLoop:
         except Exception as error:  # every caller must hear of it, whatever it is
             self._fail(error)
 
-    def _admit(self, engine: "GenerationEngine") -> bool:
+    def _admit(self, engine: ContinuationEngine) -> bool:
         """Lets drawings leave and join; whether there is anything to do then."""
         with self._lock:
             leaving, self._leaving = self._leaving, []
@@ -103,12 +136,23 @@ class GenerationLoop:
             self._running = engine.active > 0
             return self._running
 
-    def _deliver(self, events: "list[GenerationEvent]") -> None:
+    def _deliver(self, events: "Sequence[GenerationEvent | LostContinuation]") -> None:
         by_generation = {event.generation: event for event in events}
         with self._lock:
             waiting = list(self._open)
         for drawing in waiting:
-            found = [by_generation[g] for g in drawing.generations if g in by_generation]
+            found: list[GenerationEvent] = []
+            lost: Exception | None = None
+            for generation in drawing.generations:
+                event = by_generation.get(generation)
+                if isinstance(event, LostContinuation):
+                    lost = event.error
+                elif event is not None:
+                    found.append(event)
+            if lost is not None:
+                self.leave(drawing)
+                drawing.deliver(lost)
+                continue
             if not found:
                 continue
             if all(generation.finish_reason is not None for generation in drawing.generations):

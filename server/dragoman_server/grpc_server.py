@@ -163,7 +163,7 @@ def _batcher(settings: ServerSettings, observer: BatchObserver | None) -> Batche
     batching, quotas = settings.batching, settings.quotas
     return Batcher(
         "model calls",
-        worker_threads=max(settings.worker_threads, *settings.workers.counts().values()),
+        worker_threads=max(settings.worker_threads, *settings.processes().values()),
         queue=QueueLimits(tokens=settings.max_queued_tokens, calls=settings.max_queued_calls),
         batch=BatchLimits(items=batching.batch_items, cost=batching.batch_tokens),
         quota=ClientQuota(

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 
-from dragoman_server.bundle_loading import threads_at_work
+from dragoman_server.bundle_loading import in_own_thread, threads_at_work
 from dragoman_server.config import ServerSettings
 from dragoman_server.grpc_server import ServerParts, build_server
 from dragoman_server.health import OVERALL
@@ -28,6 +28,7 @@ _MODELS_SERVICES = frozenset(family.service for family in SERVED_FAMILIES)
 _NOTICE_SECONDS = 0.1
 # Time for the answers of calls that have just ended to leave.
 _LAST_WRITES_SECONDS = 1.0
+_STOPPING = (signal.SIGTERM, signal.SIGINT)
 _log = logging.getLogger(__name__)
 
 
@@ -54,17 +55,23 @@ async def _run(
         await parts.health.start()
         await parts.server.start()
         _say(f"Dragoman is listening on {address}")
-        working = asyncio.create_task(_load_and_watch(models, parts))
+        working = asyncio.create_task(_work(models, parts, stop))
         await _until_stopped(stop, working)
         idle = await _drain(parts, settings.drain_seconds, stop)
         working.cancel()
     return idle and threads_at_work() == 0
 
 
+async def _work(models: ServerModels, parts: ServerParts, stop: asyncio.Queue[int]) -> None:
+    await parts.health.set_serving([MODEL_SERVICE])
+    await in_own_thread(models.placed.start)
+    _tell_signals(stop)  # Ray has put a handler of its own in the place of ours
+    await _load_and_watch(models, parts)
+
+
 async def _load_and_watch(models: ServerModels, parts: ServerParts) -> None:
     """Load all models, and let health say so as each service becomes able to answer; then follow
     what becomes of the repository."""
-    await parts.health.set_serving([MODEL_SERVICE])
     await models.live.load_all()
     await parts.evaluation.warm_up()
     await parts.health.set_serving([EVALUATION_SERVICE])
@@ -121,16 +128,18 @@ async def _drain(parts: ServerParts, seconds: float, stop: asyncio.Queue[int]) -
 @contextmanager
 def _signals() -> Iterator[asyncio.Queue[int]]:
     """A queue of the signals that ask the server to stop."""
-    loop = asyncio.get_running_loop()
     queue: asyncio.Queue[int] = asyncio.Queue()
-    watched = (signal.SIGTERM, signal.SIGINT)
-    for number in watched:
-        loop.add_signal_handler(number, queue.put_nowait, number)
+    _tell_signals(queue)
     try:
         yield queue
     finally:
-        for number in watched:
-            loop.remove_signal_handler(number)
+        for number in _STOPPING:
+            asyncio.get_running_loop().remove_signal_handler(number)
+
+
+def _tell_signals(queue: asyncio.Queue[int]) -> None:
+    for number in _STOPPING:
+        asyncio.get_running_loop().add_signal_handler(number, queue.put_nowait, number)
 
 
 def _say(line: str) -> None:

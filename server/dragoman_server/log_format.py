@@ -7,6 +7,8 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any, Literal
 
+_WRITE_FAILED = "ExecuteBatchError raised in core"
+
 
 class TextFormatter(logging.Formatter):
     """2026-01-31T12:00:00.000Z INFO logger: message key=value ..."""
@@ -37,11 +39,18 @@ def set_up_logging(level: str, log_format: Literal["text", "json"]) -> None:
     """Log to standard error, from `level` on."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonFormatter() if log_format == "json" else TextFormatter())
+    handler.addFilter(_is_worth_a_line)
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
     # Looked up for every line, and shown in none.
     logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
     # It gives advice about its own command line, which a caller of the API cannot follow.
     logging.getLogger("sacrebleu").setLevel(logging.ERROR)
+
+
+def _is_worth_a_line(record: logging.LogRecord) -> bool:
+    """Not that a caller left while an answer was written to it: gRPC logs a traceback then, so that
+    whoever leaves often would fill the log. The line of the call says that it was cancelled."""
+    return not (record.name.startswith("grpc.") and _WRITE_FAILED in record.getMessage())
 
 
 def _time(record: logging.LogRecord) -> str:

@@ -21,7 +21,6 @@ if (
     )
     from dragoman_models.errors import DragomanError
     from dragoman_models.language_model.completion import Completion, CompletionOptions
-    from dragoman_models.language_model.generation_engine import GenerationEngine
     from dragoman_models.language_model.scoring import TextScore, TextToScore
     from dragoman_models.search.length_normalization import LengthNormalization
     from dragoman_models.translation.hypothesis import Hypothesis
@@ -33,6 +32,7 @@ if (
         RgbImage,
     )
     from dragoman_server.encoded_images import ImageComparison, ImageModelFacts, ImageObjects
+    from dragoman_server.generation_loop import ContinuationEngine
 
 
 class WordVectorModel(Protocol):
@@ -136,7 +136,7 @@ class TextModel(Protocol):
         """A token as the vocabulary writes it."""
         ...
 
-    def engine(self) -> "GenerationEngine":
+    def engine(self) -> "ContinuationEngine":
         """An empty batch of continuations, for one thread."""
         ...
 

@@ -2,8 +2,10 @@
 
 import functools
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass
 
+from dragoman_models.bundle import Bundle
 from dragoman_models.translation.family import TranslationFamily
 from dragoman_models.vision.image_decoding import ImageLimits
 from dragoman_server.bundle_loading import BundleLoader
@@ -23,6 +25,7 @@ from dragoman_server.served_families import (
 )
 from dragoman_server.served_model import load_served_model
 from dragoman_server.workers.model_placement import PlacedModels
+from dragoman_server.workers.model_pool import ModelPool
 
 _log = logging.getLogger(__name__)
 
@@ -80,9 +83,17 @@ def _placed_models(settings: ServerSettings) -> PlacedModels:
     images = ImageLimits(
         most_bytes=settings.limits.image_bytes, most_pixels=settings.limits.image_pixels
     )
+    load = functools.partial(load_served_model, translation=translation, images=images)
     return PlacedModels(
-        settings.workers.counts(),
+        settings.processes(),
         threads=settings.threads_per_call,
-        load=functools.partial(load_served_model, translation=translation, images=images),
+        load=load,
         image_processes=settings.workers.vision_count(),
+        pool=_ray_pool(settings, load) if settings.engine == "ray" else None,
     )
+
+
+def _ray_pool(settings: ServerSettings, load: Callable[[Bundle], object]) -> ModelPool:
+    from dragoman_server.ray_engine.ray_pool import RayPool
+
+    return RayPool(settings.ray, threads=settings.threads_per_call, load=load)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import grpc
@@ -76,14 +76,18 @@ def _translated(requests: Iterator[Any]) -> Iterator[Any]:
     yield summary
 
 
-CALLS = {
+CALLS: dict[str, tuple[str, Callable[[Iterator[Any]], Iterator[Any]], Callable[[Any], str]]] = {
     "embed_stream": ("EmbedStream", _embedded, lambda found: found.word.word),
     "translate_stream": ("TranslateStream", _translated, lambda found: found.hypotheses[0].text),
 }
 
 
 def refuse(
-    server: FakeServer, refusals: list[Refusal], *, after_reading: int = 0, after_answers: int = 0
+    server: FakeServer,
+    refusals: Sequence[Refusal],
+    *,
+    after_reading: int = 0,
+    after_answers: int = 0,
 ) -> None:
     """Ends a stream by each of the refusals in turn, after so many messages and answers."""
     left = list(refusals)

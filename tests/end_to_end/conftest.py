@@ -29,6 +29,9 @@ DRAGOMAN = (sys.executable, "-m", "dragoman_client")
 # ends a sentence by itself, so that max_length decides how long a call takes.
 TRANSLATOR = "babel"
 
+# TEST_ENGINE=ray: every server of these tests has its models in replicas of Ray Serve.
+ENGINE = {"DRAGOMAN_ENGINE": os.environ["TEST_ENGINE"]} if "TEST_ENGINE" in os.environ else {}
+
 
 @dataclass(frozen=True, kw_only=True)
 class RunningServer:
@@ -80,7 +83,7 @@ def _started(arguments: Sequence[str], errors: IO[str]) -> subprocess.Popen[str]
     workers = {f"DRAGOMAN_WORKERS__{family}": "0" for family in families}
     return subprocess.Popen(
         [*DRAGOMAN, *arguments], stdout=subprocess.PIPE, stderr=errors, encoding="utf-8",
-        env={**workers, **os.environ},
+        env={**workers, **ENGINE, **os.environ},
     )  # fmt: skip
 
 

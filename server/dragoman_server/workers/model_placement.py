@@ -1,4 +1,4 @@
-"""Which bundles are loaded into worker processes, and into how many."""
+"""Which bundles are loaded into processes of their own, and into how many."""
 
 from collections.abc import Callable, Mapping
 
@@ -7,6 +7,7 @@ from dragoman_models.registry import load_model
 from dragoman_models.translation.arithmetic.choice import Arithmetic
 from dragoman_models.translation.family import TranslationFamily
 from dragoman_server.served_families import IMAGE_FAMILIES
+from dragoman_server.workers.model_pool import ModelPool
 from dragoman_server.workers.remote_models import (
     RemoteImageModel,
     RemoteLanguageModel,
@@ -29,22 +30,30 @@ class PlacedModels:
         threads: int,
         load: Callable[[Bundle], object] = load_model,
         image_processes: int = 0,
+        pool: ModelPool | None = None,
     ) -> None:
         """Args:
-        counts: worker processes by family; 0 for models in the server's own process.
+        counts: processes by family; 0 for models in the server's own process.
         threads: that one process computes with.
         load: what turns a bundle into a model, here as there.
         image_processes: those of the models of images, which no other model is in.
+        pool: what has the processes of all others; worker processes by default.
         """
         self._counts = counts
         self._load = load
-        self.pool = WorkerPool(max(counts.values(), default=0), threads=threads, load=load)
+        self.pool: ModelPool = pool or WorkerPool(
+            max(counts.values(), default=0), threads=threads, load=load
+        )
         self.image_pool = WorkerPool(
             image_processes, threads=threads, load=load, niceness=_IMAGE_NICENESS
         )
 
+    def start(self) -> None:
+        """Whatever must be there before the first model; raises `StartupError`."""
+        self.pool.start()
+
     def close(self) -> None:
-        """Kill all processes and start no more."""
+        """End all processes and start no more."""
         self.pool.close()
         self.image_pool.close()
 

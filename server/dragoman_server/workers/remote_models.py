@@ -9,9 +9,8 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from dragoman_server.workers.messages import Call, Cancelling
-from dragoman_server.workers.remote_engine import RemoteEngine
-from dragoman_server.workers.worker_pool import WorkerPool
-from dragoman_server.workers.worker_process import Wanted
+from dragoman_server.workers.model_pool import ModelPool
+from dragoman_server.workers.wanted import Wanted
 
 if TYPE_CHECKING:
     import numpy as np
@@ -27,12 +26,13 @@ if TYPE_CHECKING:
     from dragoman_models.translation.translator import Translator
     from dragoman_models.vision.results import ClassProbability, DetectionOptions
     from dragoman_server.encoded_images import ImageComparison, ImageModelFacts, ImageObjects
+    from dragoman_server.generation_loop import ContinuationEngine
 
 
 class _RemoteModel:
     """A model of the pool, which is removed from it with the last reference to this one."""
 
-    def __init__(self, pool: WorkerPool, number: int) -> None:
+    def __init__(self, pool: ModelPool, number: int) -> None:
         self._pool = pool
         self._number = number
         self._keep: object = None
@@ -72,7 +72,7 @@ class _RemoteModel:
 class RemoteTranslator(_RemoteModel):
     """A translator in worker processes."""
 
-    def __init__(self, pool: WorkerPool, number: int, local: "Translator") -> None:
+    def __init__(self, pool: ModelPool, number: int, local: "Translator") -> None:
         """Args: local: the same over the shared weights, for what needs none of them."""
         super().__init__(pool, number)
         self._local = local
@@ -125,7 +125,7 @@ class RemoteTranslator(_RemoteModel):
 class RemoteLanguageModel(_RemoteModel):
     """A language model in worker processes."""
 
-    def __init__(self, pool: WorkerPool, number: int, vocabulary: "TextVocabulary") -> None:
+    def __init__(self, pool: ModelPool, number: int, vocabulary: "TextVocabulary") -> None:
         super().__init__(pool, number)
         self._vocabulary = vocabulary
 
@@ -163,16 +163,16 @@ class RemoteLanguageModel(_RemoteModel):
         """As `LanguageModel.token_text`."""
         return self._vocabulary.token_text(token)
 
-    def engine(self) -> RemoteEngine:
+    def engine(self) -> "ContinuationEngine":
         """As `LanguageModel.engine`; it lives in one process, and ends with it."""
-        return RemoteEngine(self._pool, self._number, keep=self)
+        return self._pool.engine(self._number, keep=self)
 
 
 class RemoteImageModel(_RemoteModel):
     """A model of images in a worker process, which also decodes them; it has the methods of all
     three families, of which the model there has those of its own."""
 
-    def __init__(self, pool: WorkerPool, number: int) -> None:
+    def __init__(self, pool: ModelPool, number: int) -> None:
         super().__init__(pool, number)
         self._facts: ImageModelFacts = self._call_whole("facts", (), None)
 

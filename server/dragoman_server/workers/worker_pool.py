@@ -8,14 +8,18 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from dragoman_models.bundle import Bundle
 from dragoman_models.errors import BundleError, DragomanError, OverloadedError, WorkCancelledError
 from dragoman_models.registry import load_model
 from dragoman_server.workers.messages import Load, Request, Unload
 from dragoman_server.workers.shared_bundle import SharedBundle
-from dragoman_server.workers.worker_process import Wanted, WorkerLostError, WorkerProcess
+from dragoman_server.workers.wanted import Wanted
+from dragoman_server.workers.worker_process import WorkerLostError, WorkerProcess
+
+if TYPE_CHECKING:
+    from dragoman_server.workers.remote_engine import RemoteEngine
 
 _RETRY_SECONDS = 1.0
 _OUTAGE_SECONDS = 15.0  # that a call waits while there is no process at all
@@ -125,6 +129,15 @@ class WorkerPool:
                 if attempt == 2:
                     raise _ended() from error
         raise AssertionError("unreachable")
+
+    def start(self) -> None:
+        """Nothing is needed before the first model."""
+
+    def engine(self, model: int, *, keep: object) -> "RemoteEngine":
+        """An engine of the model in one of its processes."""
+        from dragoman_server.workers.remote_engine import RemoteEngine
+
+        return RemoteEngine(self, model, keep=keep)
 
     def call_in(self, slot: Slot, process: WorkerProcess, request: Request) -> Any:
         """What this very process answers; raises `OverloadedError` where it is lost."""

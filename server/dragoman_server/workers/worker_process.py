@@ -7,7 +7,6 @@ import struct
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from dataclasses import replace
 from multiprocessing.connection import Connection
 from multiprocessing.reduction import send_handle
@@ -16,6 +15,7 @@ from typing import Any
 from dragoman_models.errors import DragomanError, WorkCancelledError
 from dragoman_server.thread_variables import THREAD_VARIABLES
 from dragoman_server.workers.messages import Call, Cancel, Load, Reply, Request
+from dragoman_server.workers.wanted import Wanted
 
 _START_SECONDS = 120.0
 _LOAD_SECONDS = 300.0
@@ -27,26 +27,6 @@ _log = logging.getLogger(__name__)
 
 class WorkerLostError(DragomanError):
     """The process ended, or does not answer any more, before it had replied."""
-
-
-class Wanted:
-    """Which of the items of a request are still wanted, as their caller tells when asked."""
-
-    def __init__(self, count: int, is_cancelled: Callable[[int], bool]) -> None:
-        self._open = set(range(count))
-        self._cancelled: set[int] = set()
-        self._is_cancelled = is_cancelled
-
-    def cancelled(self) -> frozenset[int]:
-        """Indices of those that are not; once an item is among them it stays so."""
-        self._cancelled.update(index for index in self._open if self._is_cancelled(index))
-        self._open -= self._cancelled
-        return frozenset(self._cancelled)
-
-    def nothing(self) -> bool:
-        """Whether nobody wants any of it."""
-        self.cancelled()
-        return not self._open
 
 
 class WorkerProcess:

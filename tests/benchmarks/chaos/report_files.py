@@ -5,42 +5,45 @@ from __future__ import annotations
 import json
 import os
 import platform
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from tests.benchmarks.chaos.fault_report import FaultReport
 
 _INTRODUCTION = """# Faults
 
-What became of a real server with the shipped models under each fault. Written by `{command}`
-on {when} ({cores} cores, Python {python}).
+What became of a real server with the shipped models under each fault, as `make chaos-test` wrote it
+({cores} cores, Python {python}; see [proof.md](../proof.md)).
 """
 
 
-def write_reports(reports: Sequence[FaultReport], folder: Path, command: str) -> None:
-    """Writes `chaos.json` and `chaos.md`."""
+def write_reports(reports: Sequence[FaultReport], folder: Path, *, scale: float) -> None:
+    """Writes `chaos.json` and `chaos.md`. What an earlier run found of other faults stays."""
     folder.mkdir(parents=True, exist_ok=True)
+    file = folder / "chaos.json"
+    known = json.loads(file.read_text(encoding="utf-8"))["faults"] if file.exists() else []
     when = datetime.now(UTC).strftime("%Y-%m-%d")
-    cores = len(os.sched_getaffinity(0))
-    about = {"command": command, "date": when, "cores": cores, "python": platform.python_version()}
-    found = {**about, "faults": [asdict(report) for report in reports]}
-    (folder / "chaos.json").write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
-    introduction = _INTRODUCTION.format(
-        command=command, when=when, cores=cores, python=platform.python_version()
-    )
-    rows = ["| fault | tried | survived and held | lost |", "|---|---|---|---|"]
-    rows += [_row(report) for report in reports]
-    (folder / "chaos.md").write_text(introduction + "\n" + "\n".join(rows) + "\n", encoding="utf-8")
+    found = {fault["fault"]: fault for fault in known}
+    found |= {one.fault: {**asdict(one), "scale": scale, "date": when} for one in reports}
+    about = {"cores": len(os.sched_getaffinity(0)), "python": platform.python_version()}
+    text = json.dumps({**about, "faults": list(found.values())}, indent=1)
+    file.write_text(text + "\n", encoding="utf-8")
+    rows = ["| fault | scale, date | tried | survived and held | lost |", "|---|---|---|---|---|"]
+    rows += [_row(fault) for fault in found.values()]
+    table = _INTRODUCTION.format(**about) + "\n" + "\n".join(rows) + "\n"
+    (folder / "chaos.md").write_text(table, encoding="utf-8")
 
 
-def _row(report: FaultReport) -> str:
-    tried = [*report.tried, *(f"not tried: {one}" for one in report.not_tried)]
+def _row(fault: Mapping[str, Any]) -> str:
+    tried = [*fault["tried"], *(f"not tried: {one}" for one in fault["not_tried"])]
     cells = (
-        report.fault,
+        fault["fault"],
+        f"{fault['scale']:g}, {fault['date']}",
         "; ".join(tried),
-        "; ".join([*report.survived, *report.held]),
-        "; ".join(report.lost) or "nothing",
+        "; ".join([*fault["survived"], *fault["held"]]),
+        "; ".join(fault["lost"]) or "nothing",
     )
     return "| " + " | ".join(cell.replace("|", "\\|").replace("\n", " ") for cell in cells) + " |"

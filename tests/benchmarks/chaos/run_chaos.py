@@ -123,10 +123,7 @@ def main() -> None:
     given = parser.parse_args()
     reports = asyncio.run(run(given.only or list(FAULTS), given.scale))
     if given.results is not None:
-        command = (
-            "make chaos-test" if given.scale == 1.0 else f"make chaos-test --scale {given.scale:g}"
-        )
-        write_reports(reports, given.results, command)
+        write_reports(reports, given.results, scale=given.scale)
     lost = sum(len(report.lost) for report in reports)
     print(f"\n{len(reports)} faults tried; lost: {lost or 'nothing'}")
     sys.exit(1 if lost else 0)

@@ -115,7 +115,7 @@ class _Drawing:
 
     def _scalar(self, field: FieldDescriptor) -> Any:
         if self._tame and self._draw(st.integers(0, 19)):
-            if field.containing_type.name == "ModelSelector" and field.name == "name":
+            if field.full_name.endswith(".ModelSelector.name"):
                 return self._draw(st.sampled_from((*self._models, *self._models, "", "none")))
             return self._draw(_tame_scalars(field))
         return self._draw(_scalars(field, (*_TEXTS, *self._models)))

@@ -26,11 +26,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--config", type=Path, required=True)
     parser.add_argument("--updates", type=int, default=300)
+    parser.add_argument("--batch-size", type=int, help="in place of the recipe's, to save time")
     parser.add_argument("--threads", type=int, default=1)
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     with tempfile.TemporaryDirectory() as folder:
-        trainer = LanguageModelTrainer(read_recipe(options.config), Path(folder))
+        recipe = read_recipe(options.config)
+        if options.batch_size is not None:
+            recipe = recipe.model_copy(update={"batch_size": options.batch_size})
+        trainer = LanguageModelTrainer(recipe, Path(folder))
         print(f"all tokens alike: {math.log(trainer.vocabulary.size):.3f}")
         every, losses, tokens, began = max(options.updates // 20, 1), [], 0, time.monotonic()
         for begin, end in islice(trainer._segments(), options.updates):
@@ -39,7 +43,9 @@ def main() -> None:
             if trainer.update % every == 0:
                 mean = sum(losses[-every:]) / every
                 speed = tokens / (time.monotonic() - began)
-                print(f"update {trainer.update:5}  loss {mean:.3f}  {speed:,.0f} tokens/s")
+                print(
+                    f"update {trainer.update:5}  loss {mean:.3f}  {speed:,.0f} tokens/s", flush=True
+                )
 
 
 if __name__ == "__main__":

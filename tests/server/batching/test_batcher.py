@@ -267,6 +267,31 @@ async def test_a_deadline_that_cannot_be_met_is_refused_at_once(
     await busy
 
 
+async def test_calls_like_a_refused_one_are_refused_unread_while_all_workers_are_busy(
+    bench: Bench, wait_until: Wait
+) -> None:
+    for number in range(10):  # each batch takes ten seconds
+        call = bench.ask(number)
+        await wait_until(lambda number=number: len(bench.engine.batches) == number + 1)
+        bench.now += 10
+        bench.engine.allow(1)
+        await call
+    caller = Caller(client="one", deadline=bench.now + 13)
+    bench.batcher.check_load(caller)
+    busy = bench.ask(99)
+    await wait_until(lambda: len(bench.engine.batches) == 11)
+    bench.batcher.check_load(caller)  # nothing was refused yet
+    with pytest.raises(OverloadedError, match="deadline"):
+        await bench.ask(1, deadline=bench.now + 13)
+    with pytest.raises(OverloadedError, match="too long"):
+        bench.batcher.check_load(caller)
+    bench.batcher.check_load(Caller(client="another", deadline=bench.now + 13))
+    assert bench.heard.refusals == [("deadline", 10), ("unread", 0)]
+    bench.engine.allow(10)
+    await busy
+    bench.batcher.check_load(caller)  # a worker is free
+
+
 async def test_a_client_over_its_quota_is_refused_and_no_other(wait_until: Wait) -> None:
     bench = Bench(quota=ClientQuota(tokens_per_second=10.0, burst_seconds=3.0))
     bench.engine.allow(100)
