@@ -141,6 +141,7 @@ SERVED_FAMILIES: tuple[ServedFamily, ...] = (
         call=CLASSIFY,
         setting="default_models.vision_classifier",
         warm_up=_warm_up_classifier,
+        usual="fashion-mnist",
     ),
     ServedFamily(
         name=OBJECT_DETECTOR,
@@ -148,6 +149,7 @@ SERVED_FAMILIES: tuple[ServedFamily, ...] = (
         call=DETECT,
         setting="default_models.vision_detector",
         warm_up=_warm_up_detector,
+        usual="bccd",
     ),
     ServedFamily(
         name=IMAGE_EMBEDDER,
@@ -155,5 +157,6 @@ SERVED_FAMILIES: tuple[ServedFamily, ...] = (
         call=EMBED_IMAGE,
         setting="default_models.vision_embedder",
         warm_up=_warm_up_embedder,
+        usual="omniglot",
     ),
 )

@@ -24,12 +24,17 @@ from dragoman_client import (
     ModelVersion,
     TranslationOptions,
 )
+from dragoman_client import DetectionOptions as Options
 from dragoman_models.bundle import read_bundle, write_bundle
 from dragoman_models.registry import load_model
 from dragoman_models.vision.classification.network import ResidualNetwork
 from dragoman_models.vision.classification.network_config import ResidualNetworkConfig
 from dragoman_models.vision.classification.preparation import ImagePreparation
+from dragoman_models.vision.detection.config import DetectorConfig
+from dragoman_models.vision.detection.folding import fold
+from dragoman_models.vision.detection.network import DetectorNetwork
 from dragoman_models.vision.image_decoding import read_image
+from dragoman_models.vision.results import DetectionOptions
 from dragoman_models.vision.verification.network import EmbeddingConfig, EmbeddingNetwork
 
 pytestmark = pytest.mark.timeout(900)  # processes start, which takes long on a busy machine
@@ -43,6 +48,7 @@ class Vision:
 
     address: str
     classifier: Any
+    detector: Any
     embedder: Any
     images: list[Path]
 
@@ -73,7 +79,28 @@ def write_models(folder: Path) -> None:
         tensors=EmbeddingNetwork(config).state_dict(),
         files={}, metrics={}, card="# Strokes\n",
     )  # fmt: skip
+    write_detector(folder / "discs" / "1")
     write_translator(folder / TRANSLATOR / "1")
+
+
+def write_detector(folder: Path) -> None:
+    config = DetectorConfig(
+        labels=("dark", "light"),
+        input_size=64,
+        anchors=(((8, 8),), ((20, 20),), ((40, 40),)),
+        neck_channels=8,
+    )
+    network = DetectorNetwork(config)
+    fold(network)
+    write_bundle(
+        folder,
+        config={
+            "family": "object_detector", "score_threshold": 0.001,
+            "network": config.model_dump(mode="json"),
+        },
+        tensors=network.state_dict(),
+        files={}, metrics={}, card="# Discs\n",
+    )  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -91,10 +118,11 @@ def vision(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Vision]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("DRAGOMAN_WORKERS__VISION", "1")
         with running_server(folder, "--config", str(config)) as server:
-            assert server.next_line() == "ready: 3 models", server.log.read_text()
+            assert server.next_line() == "ready: 4 models", server.log.read_text()
             yield Vision(
                 address=server.address,
                 classifier=load_model(read_bundle(folder / "shapes" / "1")),
+                detector=load_model(read_bundle(folder / "discs" / "1")),
                 embedder=load_model(read_bundle(folder / "strokes" / "1")),
                 images=sorted(images.iterdir()),
             )
@@ -126,8 +154,24 @@ def test_answers_are_those_of_the_model_itself(vision: Vision) -> None:
         other = client.verify(vision.images[0], vision.images[2])
         expected_distance = np.linalg.norm(vectors[0].astype(float) - vectors[2])
         assert other.distance == pytest.approx(expected_distance, abs=1e-5)
-        with pytest.raises(InvalidRequestError, match="no default model"):
-            client.detect(vision.images[0])
+        with pytest.raises(InvalidRequestError, match="does not answer"):
+            client.detect(vision.images[0], model="shapes")
+
+
+def test_objects_are_those_that_the_model_itself_finds(vision: Vision) -> None:
+    pixels = [read_image(path) for path in vision.images]
+    expected = vision.detector.detect(pixels, DetectionOptions(max_detections=1))
+    with Client(vision.address) as client:
+        assert client.get_model("discs").labels == ("dark", "light")
+        found = client.detect(vision.images, options=Options(max_detections=1))
+    for answer, (own,), image in zip(found, expected, pixels, strict=True):
+        assert not isinstance(answer, Exception)
+        (one,) = answer.detections
+        assert (answer.image_height, answer.image_width) == image.shape[:2]
+        assert one.score == pytest.approx(own.score, rel=1e-3)
+        edges = [getattr(one.box, edge) for edge in ("x_min", "y_min", "x_max", "y_max")]
+        assert 0 <= edges[0] < edges[2] <= answer.image_width
+        assert 0 <= edges[1] < edges[3] <= answer.image_height
 
 
 def test_the_command_answers_a_folder_with_one_bad_image(vision: Vision, tmp_path: Path) -> None:

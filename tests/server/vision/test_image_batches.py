@@ -102,7 +102,7 @@ def test_large_files_count_more_than_small_ones() -> None:
     st.integers(1, 7),
     st.integers(1, 800),
 )
-@settings(max_examples=60)
+@settings(max_examples=25)
 def test_however_images_are_divided_each_gets_its_own_answer(
     chosen: list[int | None], at_once: int, pixels: int
 ) -> None:

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from google.rpc import error_details_pb2, status_pb2
 from grpc_status import rpc_status
+from tests.server.conftest import ready_version
 from tests.server.vision.fake_models import (
     LABELS,
     THRESHOLD,
@@ -22,6 +23,9 @@ from tests.server.vision.fake_models import (
 from dragoman.v1 import model_pb2, model_service_pb2, translation_service_pb2
 from dragoman.v1 import vision_service_pb2 as pb
 from dragoman_models.vision.results import DetectionOptions
+from dragoman_server.errors import ConfigError
+from dragoman_server.model_repository import ModelRepository
+from dragoman_server.served_families import CLASSIFY, DETECT, EMBED_IMAGE
 
 if TYPE_CHECKING:
     from tests.server.vision.conftest import VisionFactory, VisionServer
@@ -279,6 +283,23 @@ async def test_each_call_has_the_default_model_of_its_family(vision: VisionServe
     for model in listed.models:
         if model.name != "backwards":
             assert list(model.services) == list(model.default_for) == [service]
+
+
+def test_of_several_models_of_a_family_the_usual_one_is_the_default() -> None:
+    names = {
+        CLASSIFY: ("image_classifier", "fashion-mnist"), DETECT: ("object_detector", "bccd"),
+        EMBED_IMAGE: ("image_embedder", "omniglot"),
+    }  # fmt: skip
+    usual = [ready_version(name, family, object()) for family, name in names.values()]
+    others = [ready_version(f"a-{family}", family, object()) for family, _ in names.values()]
+    repository = ModelRepository([*usual, *others])
+    for target, (_, name) in names.items():
+        assert repository.default_name(target) == name
+        assert repository.select(target, "", None).name == name
+    chosen = ModelRepository([*usual, *others], defaults={DETECT: "a-object_detector"})
+    assert chosen.select(DETECT, "", None).name == "a-object_detector"
+    with pytest.raises(ConfigError, match=r"default_models\.vision_detector: no model of"):
+        ModelRepository([*usual, *others], defaults={DETECT: "fashion-mnist"})
 
 
 async def test_a_model_of_another_family_is_refused_with_those_that_could(
