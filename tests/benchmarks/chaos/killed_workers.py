@@ -36,7 +36,7 @@ async def killed_workers(bench: Bench) -> FaultReport:
             outages.append(time.monotonic() - began)
         await traffic.until_answered(20)
     report.tried.append(f"{kills} times SIGKILL for all {count} of them; {traffic.said()}")
-    report.survived.append(f"started again within {max(outages):.1f} s")
+    report.survived.append(f"new processes within {max(outages):.1f} s")
     report.expect("there are as many as before", len(server.workers()) == count, server.workers())
     report.expect(
         "calls in flight are answered by another process or UNAVAILABLE, and none hangs",
