@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import threading
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -16,6 +17,7 @@ from ray.serve.exceptions import BackPressureError
 
 from dragoman_models.errors import InvalidInputError, OverloadedError, WorkCancelledError
 from dragoman_models.language_model.generation_options import GenerationOptions
+from dragoman_server.errors import StartupError
 from dragoman_server.ray_engine import replica_calls
 from dragoman_server.ray_engine.ray_pool import RayPool
 from dragoman_server.ray_engine.ray_settings import RaySettings
@@ -120,7 +122,8 @@ async def test_a_call_waits_while_there_is_a_replica(monkeypatch: pytest.MonkeyP
 async def test_a_stream_that_is_left_is_cancelled() -> None:
     handle = FakeHandle([[[["a"]], [["b"]]]])
     stream = replica_calls.steps(Application(name="a", handle=handle), JOIN)
-    assert await anext(stream) == [["a"]]
+    first: Any = await anext(stream)
+    assert first == [["a"]]
     await stream.aclose()  # type: ignore[attr-defined]
     assert handle.responses[0].cancelled == 1
 
@@ -198,3 +201,14 @@ def test_a_stream_begins_again_where_its_replica_is_lost(pool_with: Make) -> Non
     (generation,) = engine.join("", GenerationOptions(), seed=1)
     assert len(all_events(engine)) == 3
     assert generation.tokens == [1, 2, 3]
+
+
+def test_a_cluster_that_is_not_there_is_said_at_once() -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))  # and nobody listens
+        address = f"127.0.0.1:{taken.getsockname()[1]}"
+        pool = RayPool(RaySettings(address=address))
+        with pytest.raises(StartupError, match=f"Ray at '{address}' is not there: .*refused"):
+            pool.start()
+        pool.close()
+        pool._loop.close()
