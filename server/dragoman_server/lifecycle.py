@@ -56,7 +56,12 @@ async def _run(
         await parts.server.start()
         _say(f"Dragoman is listening on {address}")
         working = asyncio.create_task(_work(models, parts, stop))
-        await _until_stopped(stop, working)
+        try:
+            await _until_stopped(stop, working)
+        except BaseException:
+            await parts.server.stop(0)
+            parts.scoring_process.stop()
+            raise
         idle = await _drain(parts, settings.drain_seconds, stop)
         working.cancel()
     return idle and threads_at_work() == 0

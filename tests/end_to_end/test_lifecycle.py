@@ -15,6 +15,7 @@ import pytest
 from google.rpc import error_details_pb2
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_status import rpc_status
+from tests.end_to_end.conftest import ENGINE
 
 from dragoman.v1.model_pb2 import ModelSelector
 from dragoman.v1.translation_service_pb2 import (
@@ -39,7 +40,7 @@ if TYPE_CHECKING:
 Start = Callable[..., AbstractContextManager[Any]]
 
 WORKERS = "worker_threads = {}\nmax_queued_calls = 0\ndrain_seconds = 90\n"
-TIMEOUT = 110
+TIMEOUT = 600 if ENGINE else 110  # Ray takes its time to start
 
 # A job of minutes, from a process that is killed while it waits.
 LONG_JOB = """

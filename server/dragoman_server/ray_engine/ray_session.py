@@ -2,6 +2,7 @@
 
 import logging
 import os
+import socket
 import subprocess
 import sys
 import tempfile
@@ -15,6 +16,7 @@ from dragoman_server.ray_engine import ray_reaper
 from dragoman_server.ray_engine.ray_settings import RaySettings
 
 _STOP_SECONDS = 30.0
+_REACH_SECONDS = 10.0
 _APPLICATION = "dragoman-"  # what the names of our applications begin with
 _log = logging.getLogger(__name__)
 
@@ -72,6 +74,7 @@ class RaySession:
     def _begin(self) -> None:
         # Set before Ray reads them. What a server does is nobody else's business.
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+        _check_reachable(self._settings.address)
         import ray
         from ray import serve
 
@@ -130,6 +133,13 @@ class RaySession:
                     if name.startswith(f"{self.name}-"):
                         serve.delete(name, _blocking=False)
             ray.shutdown()
+
+
+def _check_reachable(address: str) -> None:
+    """Raises OSError at once where nobody listens, for which Ray would look for minutes."""
+    host, colon, port = address.rpartition(":")
+    if colon and port.isdecimal():
+        socket.create_connection((host.strip("[]"), int(port)), _REACH_SECONDS).close()
 
 
 def _delete_orphans() -> None:
