@@ -43,6 +43,7 @@ from dragoman_models.weight_encoding import WeightEncoding, encode_weights
 from dragoman_server.model_version import ModelState, ModelVersion
 from dragoman_server.workers.model_placement import PlacedModels
 from dragoman_server.workers.shared_bundle import shared
+from dragoman_server.workers.worker_pool import WorkerPool
 from dragoman_server.workers.worker_process import WorkerProcess
 
 if TYPE_CHECKING:
@@ -123,6 +124,12 @@ def letters(placed: PlacedModels, folder: Path) -> Any:
     return placed.load(read_bundle(folder / "letters" / "1"))
 
 
+def worker_pool(placed: PlacedModels) -> WorkerPool:
+    """The pool, of which tests look at more than services do."""
+    assert isinstance(placed.pool, WorkerPool)
+    return placed.pool
+
+
 def wait_for(condition: Callable[[], bool]) -> None:
     deadline = time.monotonic() + PATIENCE
     while not condition():
@@ -132,7 +139,7 @@ def wait_for(condition: Callable[[], bool]) -> None:
 
 def wait_for_processes(placed: PlacedModels, *, other_than: int = 0) -> None:
     """Until both processes are there, and idle: also with what earlier tests have left to do."""
-    pool = placed.pool
+    pool = worker_pool(placed)
     wait_for(
         lambda: (
             len(set(pool.process_ids()) - {other_than}) == 2
@@ -277,7 +284,7 @@ def test_a_call_whose_process_is_killed_is_answered_by_another(
     first, _ = placed.pool.process_ids()
     with ThreadPoolExecutor(1) as executor:
         running = executor.submit(translator.translate, TEXTS[:1], options)
-        wait_for(lambda: placed.pool._slots[0].busy or running.done())
+        wait_for(lambda: worker_pool(placed)._slots[0].busy or running.done())
         os.kill(first, signal.SIGKILL)
         found = running.result(PATIENCE)
     assert found[0][0].text == local.translate(TEXTS[:1], options)[0][0].text
@@ -329,15 +336,15 @@ def test_a_process_ends_with_its_server() -> None:
 def test_a_model_leaves_the_processes_with_its_last_reference(
     placed: PlacedModels, folder: Path
 ) -> None:
-    before = set(placed.pool._models)
+    before = set(worker_pool(placed)._models)
     model: Any = placed.load(read_bundle(folder / "tiny" / "1"))
-    (number,) = set(placed.pool._models) - before
+    (number,) = set(worker_pool(placed)._models) - before
     method = model.translate  # what a call in flight holds
     del model
-    assert number in placed.pool._models
+    assert number in worker_pool(placed)._models
     assert method(TEXTS[:1], TranslationOptions(max_length=2))
     del method
-    wait_for(lambda: all(number not in slot.loaded for slot in placed.pool._slots))
+    wait_for(lambda: all(number not in slot.loaded for slot in worker_pool(placed)._slots))
 
 
 # --- served ---
