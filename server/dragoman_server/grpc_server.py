@@ -21,7 +21,7 @@ from dragoman_server.batching.fair_queue import BatchLimits
 from dragoman_server.batching.observer import BatchObserver
 from dragoman_server.batching.quotas import ClientQuota
 from dragoman_server.caller import Caller
-from dragoman_server.config import ServerSettings
+from dragoman_server.config import Limits, ServerSettings
 from dragoman_server.health import ServerHealth
 from dragoman_server.interceptors.access_log import AccessLogInterceptor
 from dragoman_server.interceptors.admission import AdmissionInterceptor
@@ -106,20 +106,7 @@ def build_server(
 
     admission = AdmissionInterceptor(settings.max_deadline_seconds, check_load)
     server = grpc.aio.server(
-        interceptors=(
-            *(() if tracing is None else (tracing,)),
-            RequestIdInterceptor(),
-            AccessLogInterceptor(),
-            *(() if metrics is None else (MetricsInterceptor(metrics),)),
-            ErrorMappingInterceptor(),
-            AuthorizationInterceptor(_authorization(settings)),
-            admission,
-            QuotaInterceptor(Quotas()),
-            RequestCheckingInterceptor(
-                settings.limits.message_bytes,
-                of_services={VISION_SERVICE: settings.limits.image_message_bytes},
-            ),
-        ),
+        interceptors=_interceptors(settings, admission, metrics, tracing),
         options=_options(settings),
     )
     if metrics is not None:
@@ -128,26 +115,14 @@ def build_server(
     models = WorkQueue("model calls", batcher=batcher)
     scoring = WorkQueue("scoring", worker_threads=1, max_queued=settings.max_queued_calls)
     scoring_process = ScoringProcess()
-    limits = settings.limits
-    embedding_service_pb2_grpc.add_EmbeddingServiceServicer_to_server(
-        EmbeddingService(repository, models, limits), server
-    )
-    translation_service_pb2_grpc.add_TranslationServiceServicer_to_server(
-        TranslationService(repository, batcher, limits), server
-    )
-    language_model_service_pb2_grpc.add_LanguageModelServiceServicer_to_server(
-        LanguageModelService(repository, models, limits), server
-    )
     evaluation = EvaluationService(
-        scoring_process, scoring, limits, repository=repository, models=models
+        scoring_process, scoring, settings.limits, repository=repository, models=models
     )
     evaluation_service_pb2_grpc.add_EvaluationServiceServicer_to_server(evaluation, server)
     model_service_pb2_grpc.add_ModelServiceServicer_to_server(
         ModelService(repository, live or LiveModels(repository)), server
     )
-    vision_service_pb2_grpc.add_VisionServiceServicer_to_server(
-        VisionService(repository, image_batcher, limits), server
-    )
+    _add_model_calls(server, settings.limits, repository, models, image_batcher)
     health = _add_own_services_of_grpc(server)
     return ServerParts(
         server=server,
@@ -156,6 +131,51 @@ def build_server(
         queues=(models, scoring, WorkQueue("images", batcher=image_batcher)),
         scoring_process=scoring_process,
         evaluation=evaluation,
+    )
+
+
+def _interceptors(
+    settings: ServerSettings,
+    admission: AdmissionInterceptor,
+    metrics: ServerMetrics | None,
+    tracing: grpc.aio.ServerInterceptor | None,
+) -> tuple[grpc.aio.ServerInterceptor, ...]:
+    """The first is the outermost."""
+    return (
+        *(() if tracing is None else (tracing,)),
+        RequestIdInterceptor(),
+        AccessLogInterceptor(),
+        *(() if metrics is None else (MetricsInterceptor(metrics),)),
+        ErrorMappingInterceptor(),
+        AuthorizationInterceptor(_authorization(settings)),
+        admission,
+        QuotaInterceptor(Quotas()),
+        RequestCheckingInterceptor(
+            settings.limits.message_bytes,
+            of_services={VISION_SERVICE: settings.limits.image_message_bytes},
+        ),
+    )
+
+
+def _add_model_calls(
+    server: grpc.aio.Server,
+    limits: Limits,
+    repository: ModelRepository,
+    models: WorkQueue,
+    image_batcher: Batcher,
+) -> None:
+    """The services whose calls ask a model."""
+    embedding_service_pb2_grpc.add_EmbeddingServiceServicer_to_server(
+        EmbeddingService(repository, models, limits), server
+    )
+    translation_service_pb2_grpc.add_TranslationServiceServicer_to_server(
+        TranslationService(repository, models.batcher, limits), server
+    )
+    language_model_service_pb2_grpc.add_LanguageModelServiceServicer_to_server(
+        LanguageModelService(repository, models, limits), server
+    )
+    vision_service_pb2_grpc.add_VisionServiceServicer_to_server(
+        VisionService(repository, image_batcher, limits), server
     )
 
 
