@@ -73,8 +73,6 @@ class Admission:
         left = caller.deadline - now - _TURNS_OF_AN_ANSWER * self._lateness
         all_of_it = self._queued_seconds(queue, flow, cost, items)
         busy = busy_seconds()
-        if _MARGIN * (busy + all_of_it) / self._workers <= left:
-            return None
         share = queue.cost_before(flow, cost) / (queue.cost + cost)
         alone = self.rates.seconds(flow.lane.kind, cost)
         needed = _MARGIN * max((busy + all_of_it * share) / self._workers, alone)

@@ -87,6 +87,7 @@ class Flow(_Sharer):
         self._deadline = deadline
         self._clock = clock
         self.cost = 0
+        self.total = 0  # the cost of all that ever waited
         self.count = 0
         self._bands: dict[int, deque[Item]] = {}
 
@@ -105,6 +106,7 @@ class Flow(_Sharer):
     def add(self, item: Item) -> None:
         self._bands.setdefault(length_band(item.work.length), deque()).append(item)
         self.cost += item.work.cost
+        self.total += item.work.cost
         self.count += 1
 
     def first_band(self) -> int:
@@ -207,12 +209,14 @@ class FairQueue:
         """Tokens that will have been worked on when `cost` more of `flow` have, at equal shares.
 
         A call of a client has its own cost and at most as much of each other call of the client
-        before its end; the client has all that and at most as much of each other client.
+        before its end; the client has all that and at most as much of each other client. Another
+        call counts with all that it ever had, not with what it has left: where calls keep coming,
+        one that ends is followed by the next.
         """
         client = self._clients.get(flow.client)
         others = [] if client is None else [one for one in client.flows if one is not flow]
         cost += flow.cost
-        own = cost + sum(min(one.cost, cost) for one in others)
+        own = cost + sum(min(one.total, cost) for one in others)
         rest = (one for one in self._active() if one is not client)
         return own + sum(min(one.cost, own) for one in rest)
 
