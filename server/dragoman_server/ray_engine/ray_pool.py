@@ -63,6 +63,7 @@ class RayPool:
         self._models: dict[int, _Placed] = {}
         self._numbers = itertools.count(1)
         self._lock = threading.Lock()
+        self._starting = threading.Lock()  # apart, so that a server that stops need not wait for it
         self._started = False
         self._closed = False
         self._loop = asyncio.new_event_loop()
@@ -70,7 +71,7 @@ class RayPool:
 
     def start(self) -> None:
         """Start Ray or join its cluster. Raises `StartupError`."""
-        with self._lock:
+        with self._starting:
             if not self._started:
                 self._session.start()
                 self._thread.start()
