@@ -56,7 +56,7 @@ from dragoman_client.options import (
     WordLookup,
 )
 from dragoman_client.queries import Query
-from dragoman_client.requests import Model
+from dragoman_client.requests.fields import Model
 from dragoman_client.responses import ItemResult
 from dragoman_client.results import (
     GenerationEvent,
@@ -68,11 +68,7 @@ from dragoman_client.results import (
 from dragoman_client.status_errors import FailedCall, error_of_call, not_ready
 from dragoman_client.stream_retries import StreamRetries
 from dragoman_client.translation_streams import OnSummary, OrderedStream
-from dragoman_client.word_test_sets import (
-    EvaluationProgress,
-    WordTestSet,
-    WordVectorEvaluation,
-)
+from dragoman_client.word_test_sets import EvaluationProgress, WordTestSet, WordVectorEvaluation
 
 Response = TypeVar("Response", bound=Message)
 Answer = TypeVar("Answer")
@@ -320,7 +316,7 @@ class AsyncClient(
     # --- what all calls share ---
 
     async def _finished(self, job: ImageJob[Answer], timeout: float | None) -> OneOrMany[Answer]:
-        """The outcome of all batches; an image that is too large for any call fails in its place."""
+        """The outcome of all batches; an image too large for any call fails in its place."""
         batches = job.batches()
         # Files are read in a thread: others of the event loop do not wait for a disk.
         while (batch := await asyncio.to_thread(next, batches, None)) is not None:

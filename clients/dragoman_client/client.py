@@ -47,7 +47,7 @@ from dragoman_client.options import (
     WordLookup,
 )
 from dragoman_client.queries import Query
-from dragoman_client.requests import Model
+from dragoman_client.requests.fields import Model
 from dragoman_client.responses import ItemResult
 from dragoman_client.results import (
     GenerationEvent,
@@ -59,11 +59,7 @@ from dragoman_client.results import (
 from dragoman_client.status_errors import FailedCall, error_of_call, not_ready
 from dragoman_client.stream_retries import StreamRetries
 from dragoman_client.translation_streams import OnSummary, OrderedStream
-from dragoman_client.word_test_sets import (
-    EvaluationProgress,
-    WordTestSet,
-    WordVectorEvaluation,
-)
+from dragoman_client.word_test_sets import EvaluationProgress, WordTestSet, WordVectorEvaluation
 
 Response = TypeVar("Response", bound=Message)
 Answer = TypeVar("Answer")
@@ -298,7 +294,7 @@ class Client(
     # --- what all calls share ---
 
     def _finished(self, job: ImageJob[Answer], timeout: float | None) -> OneOrMany[Answer]:
-        """The outcome of all batches; an image that is too large for any call fails in its place."""
+        """The outcome of all batches; an image too large for any call fails in its place."""
         for batch in job.batches():
             try:
                 results = self._run(job.call_of(batch), timeout)

@@ -17,7 +17,7 @@ from dragoman_client.image_calls import ImageCall, ImageInput
 from dragoman_client.image_jobs import ImageJob, one_or_many
 from dragoman_client.image_results import Classification, Detections, ImageVector, Verification
 from dragoman_client.options import DetectionOptions
-from dragoman_client.requests import Model
+from dragoman_client.requests.fields import Model
 from dragoman_client.responses import ItemResult
 
 Answer = TypeVar("Answer")

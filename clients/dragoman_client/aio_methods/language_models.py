@@ -11,7 +11,7 @@ from typing import overload
 from dragoman_client import calls
 from dragoman_client.aio_methods.calling import AsyncCalling
 from dragoman_client.calls import OneOrMany
-from dragoman_client.requests import Model
+from dragoman_client.requests.fields import Model
 from dragoman_client.responses import ItemResult
 from dragoman_client.results import TextScore
 

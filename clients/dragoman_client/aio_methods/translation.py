@@ -12,7 +12,8 @@ from dragoman_client import calls
 from dragoman_client.aio_methods.calling import AsyncCalling
 from dragoman_client.calls import OneOrMany
 from dragoman_client.options import LengthNormalization, ScoringOptions, TranslationOptions
-from dragoman_client.requests import Model, PhrasesOfEach
+from dragoman_client.requests.fields import Model
+from dragoman_client.requests.translation import PhrasesOfEach
 from dragoman_client.responses import ItemResult
 from dragoman_client.results import Hypothesis, Translation, TranslationScores
 

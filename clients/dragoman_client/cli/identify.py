@@ -27,7 +27,7 @@ from dragoman_client.cli.reporting import FAILED, CommandError, report
 from dragoman_client.client import Client
 from dragoman_client.errors import DragomanClientError
 from dragoman_client.image_results import ImageVector
-from dragoman_client.requests import Model
+from dragoman_client.requests.fields import Model
 from dragoman_client.results import ModelVersion
 
 # Those of dragoman_models, which only the functions below import.

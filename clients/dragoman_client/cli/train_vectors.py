@@ -177,10 +177,7 @@ def _write_bundle(
     kind: str, bundle: Path, trained: Any, recipe: Any, flags: dict[str, Any], sets: Any,
     encoding: Any,
 ) -> None:  # fmt: skip
-    from dragoman_models.embeddings.training.vector_bundle import (
-        BundleFacts,
-        write_trained_vectors,
-    )
+    from dragoman_models.embeddings.training.vector_bundle import BundleFacts, write_trained_vectors
 
     facts = BundleFacts(
         command=_command(kind, bundle, recipe, flags),

@@ -10,10 +10,7 @@ from typing import Any
 
 import typer
 
-from dragoman_client.cli.attention_picture import (
-    check_attention_picture,
-    plot_best_attention,
-)
+from dragoman_client.cli.attention_picture import check_attention_picture, plot_best_attention
 from dragoman_client.cli.connection import (
     DEFAULT_SECONDS,
     DEFAULT_SERVER,
@@ -64,7 +61,7 @@ from dragoman_client.client import Client
 from dragoman_client.errors import DragomanClientError
 from dragoman_client.lines import Line, TranslatedLine, gather, one_line, translate_batch
 from dragoman_client.options import TranslationOptions
-from dragoman_client.requests import Model
+from dragoman_client.requests.fields import Model
 from dragoman_client.results import Hypothesis, Translation
 
 

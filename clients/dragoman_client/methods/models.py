@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from dragoman_client import calls
 from dragoman_client.methods.calling import Calling
-from dragoman_client.requests import Model
+from dragoman_client.requests.fields import Model
 from dragoman_client.results import HealthStatus, ModelCard, ModelInfo, ModelState
 
 

@@ -10,7 +10,7 @@ from dragoman_client.calls import OneOrMany
 from dragoman_client.methods.calling import Calling
 from dragoman_client.options import AnalogyMethod, SearchOptions, WordLookup
 from dragoman_client.queries import Query
-from dragoman_client.requests import Model
+from dragoman_client.requests.fields import Model
 from dragoman_client.responses import ItemResult
 from dragoman_client.results import Neighbors, Similarity, WordVector
 

@@ -29,12 +29,7 @@ from dragoman_models.language_model.recipe import LanguageModelRecipe
 from dragoman_models.language_model.run_data import RecipeText
 from dragoman_models.language_model.text_vocabulary import TextVocabulary
 from dragoman_models.language_model.weight_average import WeightAverage, stopped_falling
-from dragoman_models.training import (
-    CsvLog,
-    compute_dtype,
-    warmup_cosine,
-    write_atomically,
-)
+from dragoman_models.training import CsvLog, compute_dtype, warmup_cosine, write_atomically
 from dragoman_models.training_run import (
     CHECKPOINT,
     RunCheckpoint,

@@ -33,11 +33,7 @@ from dragoman_models.training_run import (
     refuse_divergence,
     training_bar,
 )
-from dragoman_models.translation.corpus import (
-    Batch,
-    collate,
-    gather_batches,
-)
+from dragoman_models.translation.corpus import Batch, collate, gather_batches
 from dragoman_models.translation.loss import SmoothedCrossEntropy
 from dragoman_models.translation.network import TranslationNetwork
 from dragoman_models.translation.recipe import TranslationRecipe

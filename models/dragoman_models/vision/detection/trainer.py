@@ -18,12 +18,7 @@ from torch import Tensor, nn
 
 from dragoman_models.epoch_training import EpochCounters, train_epochs
 from dragoman_models.metrics.average_precision import mean_average_precision
-from dragoman_models.training import (
-    CsvLog,
-    compute_dtype,
-    warmup_cosine,
-    write_atomically,
-)
+from dragoman_models.training import CsvLog, compute_dtype, warmup_cosine, write_atomically
 from dragoman_models.training_run import (
     CHECKPOINT,
     RunCheckpoint,
