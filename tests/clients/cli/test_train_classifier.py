@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
-from dragoman_models.vision.classification.labelled_images import LabelledImages
 from dragoman_models.vision.classification.trainer import ClassifierTrainer
 
 RECIPE = """
@@ -55,15 +55,15 @@ def test_an_interrupted_training_says_how_to_go_on(
 ) -> None:
     out = tmp_path / "run"
     arguments = ["train", "classifier", "--config", str(recipe), "--out", str(out)]
-    learn = ClassifierTrainer._learn
+    learn = ClassifierTrainer.learn
 
-    def interrupted(self: ClassifierTrainer, images: LabelledImages) -> float:
-        if self.update == 5:
+    def interrupted(self: ClassifierTrainer, batch: NDArray[np.int64]) -> float:
+        if self.counters.update == 5:
             raise KeyboardInterrupt
-        return learn(self, images)
+        return learn(self, batch)
 
     with monkeypatch.context() as patch:
-        patch.setattr(ClassifierTrainer, "_learn", interrupted)
+        patch.setattr(ClassifierTrainer, "learn", interrupted)
         done = dragoman(*arguments)
     assert done.code == 130
     assert f"go on with: dragoman {' '.join(arguments)} --resume" in done.err

@@ -60,7 +60,7 @@ def test_training_names_what_it_skips_and_can_be_interrupted_and_resumed(
     learn = DetectorTrainer._learn
 
     def interrupted(self: DetectorTrainer, *given: Any) -> Any:
-        if self.update == 1:
+        if self.counters.update == 1:
             raise KeyboardInterrupt
         return learn(self, *given)
 

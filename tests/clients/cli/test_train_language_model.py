@@ -50,7 +50,7 @@ def test_an_interrupted_training_says_how_to_go_on(
     learn = LanguageModelTrainer._learn
 
     def interrupted(self: LanguageModelTrainer, begin: int, end: int, done: float) -> float:
-        if self.update == 7:
+        if self.counters.update == 7:
             raise KeyboardInterrupt
         return learn(self, begin, end, done)
 

@@ -40,7 +40,7 @@ def stop_at(trainer: LanguageModelTrainer, update: int) -> None:
     learn = trainer._learn
 
     def dying(begin: int, end: int, done: float) -> float:
-        if trainer.update == update:
+        if trainer.counters.update == update:
             raise StoppedError
         return learn(begin, end, done)
 
@@ -68,7 +68,7 @@ def test_every_cell_learns(
         learning_rate=0.03, clip_norm=1.0, epochs=8,
     )  # fmt: skip
     trainer = run(recipe, tmp_path / "run")
-    assert trainer.best_loss < 0.5 * math.log(trainer.vocabulary.size)  # all tokens alike
+    assert trainer.counters.best_loss < 0.5 * math.log(trainer.vocabulary.size)  # all tokens alike
     assert rows(tmp_path / "run/log.csv")[-1]["epoch"] == "8"
 
 
@@ -88,7 +88,7 @@ def test_a_resumed_run_has_the_same_curve_and_weights(
 ) -> None:
     whole, broken = tmp_path / "whole", tmp_path / "broken"
     first = run(tiny_recipe(**changes), whole)
-    assert first.update > stop
+    assert first.counters.update > stop
     stop_at(LanguageModelTrainer(tiny_recipe(**changes), broken), stop)
     second = run(tiny_recipe(**changes), broken, resume=True)
     for name in ("log.csv", "updates.csv"):
@@ -104,8 +104,8 @@ def test_the_best_weights_are_those_that_gave_the_best_loss(
     trainer = run(tiny_recipe(averaging="from_start", epochs=3), tmp_path / "run")
     trainer.average = WeightAverage()
     trainer.network.load_state_dict(load_file(tmp_path / "run/best.safetensors"))
-    assert trainer.valid_loss() == pytest.approx(trainer.best_loss, rel=1e-5)
-    assert trainer.best_loss == min(trainer.valid_losses)
+    assert trainer.valid_loss() == pytest.approx(trainer.counters.best_loss, rel=1e-5)
+    assert trainer.counters.best_loss == min(trainer.counters.valid_losses)
     assert (tmp_path / "run/loss.png").stat().st_size > 0
 
 
@@ -129,7 +129,7 @@ def test_a_run_can_begin_with_the_weights_of_another(tmp_path: Path, tiny_recipe
     second = LanguageModelTrainer(
         tiny_recipe(continue_from=tmp_path / "first", seed=5), tmp_path / "second"
     )
-    assert second.valid_loss() == pytest.approx(first.best_loss, rel=1e-5)
+    assert second.valid_loss() == pytest.approx(first.counters.best_loss, rel=1e-5)
     other_sizes = tiny_recipe(continue_from=tmp_path / "first", network={"cell": "gru"})
     with pytest.raises(TrainingError, match="continue_from: cannot begin with"):
         LanguageModelTrainer(other_sizes, tmp_path / "third")

@@ -3,13 +3,14 @@
 import csv
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 from rich.progress import Progress
 from safetensors.torch import load_file
 
 from dragoman_models.errors import TrainingError
-from dragoman_models.vision.classification.labelled_images import LabelledImages
 from dragoman_models.vision.classification.recipe import ClassifierRecipe, read_recipe
 from dragoman_models.vision.classification.trainer import ClassifierTrainer
 
@@ -35,14 +36,14 @@ class StoppedError(Exception):
 
 def stop_at(trainer: ClassifierTrainer, update: int) -> None:
     """Runs until just before an update, then dies as by a power cut."""
-    learn = trainer._learn
+    learn = trainer.learn
 
-    def dying(images: LabelledImages) -> float:
-        if trainer.update == update:
+    def dying(batch: NDArray[np.int64]) -> float:
+        if trainer.counters.update == update:
             raise StoppedError
-        return learn(images)
+        return learn(batch)
 
-    trainer._learn = dying  # type: ignore[method-assign]
+    trainer.learn = dying  # type: ignore[method-assign]
     with pytest.raises(StoppedError):
         trainer.run(Progress(disable=True))
 
@@ -50,7 +51,7 @@ def stop_at(trainer: ClassifierTrainer, update: int) -> None:
 def test_it_learns_shapes_it_has_not_seen(tmp_path: Path, tiny_recipe: Recipes) -> None:
     recipe = tiny_recipe(epochs=12, augmentation={"shift": 1, "mirror": True, "erase_share": 0.0})
     trainer = run(recipe, tmp_path / "run")
-    assert trainer.best_accuracy > 0.8  # chance: a third
+    assert trainer.counters.best_accuracy > 0.8  # chance: a third
     assert (tmp_path / "run/curve.png").read_bytes()[:4] == b"\x89PNG"
     assert [row["epoch"] for row in rows(tmp_path / "run")] == [str(n) for n in range(1, 13)]
 
@@ -65,7 +66,7 @@ def test_a_resumed_run_has_the_same_curve_and_weights(
     stop_at(ClassifierTrainer(recipe, broken), stop)
     second = run(recipe, broken, resume=True)
     assert rows(whole) == rows(broken)
-    assert first.update == second.update == 2 * first.batches
+    assert first.counters.update == second.counters.update == 2 * len(first.batches())
     torch.testing.assert_close(
         dict(second.network.state_dict()), dict(first.network.state_dict()), rtol=0, atol=0
     )

@@ -44,7 +44,7 @@ def test_a_stopped_run_goes_on_to_the_same_weights(
     learn = trainer._learn
 
     def stopping(*given: Any) -> Any:
-        if trainer.update == 3:
+        if trainer.counters.update == 3:
             raise StopError
         return learn(*given)
 
@@ -53,7 +53,7 @@ def test_a_stopped_run_goes_on_to_the_same_weights(
         trainer.run(silent())
     assert not (tmp_path / "parts" / "weights.safetensors").exists()
     parts = DetectorTrainer(recipe(discs), tmp_path / "parts", resume=True)
-    assert (parts.epoch, parts.batch, parts.update) == (1, 1, 3)
+    assert (parts.counters.epoch, parts.counters.batch, parts.counters.update) == (1, 1, 3)
     one, other = load_file(whole), load_file(parts.run(silent()))
     assert one.keys() == other.keys()
     assert all(torch.equal(one[name], other[name]) for name in one)
@@ -112,7 +112,7 @@ def test_folders_and_recipes_that_do_not_fit_are_refused(discs: Path, tmp_path: 
     with pytest.raises(TrainingError, match="nothing to resume"):
         DetectorTrainer(recipe(discs), tmp_path / "run", resume=True)
     trainer = DetectorTrainer(recipe(discs), tmp_path / "run")
-    trainer._save()
+    trainer.save()
     with pytest.raises(TrainingError, match="holds a training run"):
         DetectorTrainer(recipe(discs), tmp_path / "run")
     with pytest.raises(TrainingError, match="another recipe"):
