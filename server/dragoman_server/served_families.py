@@ -65,7 +65,7 @@ class ServedFamily:
 def _warm_up_word_vectors(model: WordVectorModel) -> None:
     import numpy as np
 
-    from dragoman_models.embeddings.word_vectors import SearchOptions
+    from dragoman_models.embeddings.word_queries import SearchOptions
 
     # By a vector, since no word is sure to be in the vocabulary.
     model.nearest([np.ones(model.dimensions)], SearchOptions(k=1))

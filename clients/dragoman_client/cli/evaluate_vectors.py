@@ -53,7 +53,7 @@ def evaluate_vectors(
     with needs_extra("models"):
         from dragoman_models.embeddings.formats.imported import ReadOptions
         from dragoman_models.embeddings.import_vectors import load_word_vectors
-        from dragoman_models.embeddings.word_vectors import AnalogyMethod
+        from dragoman_models.embeddings.word_queries import AnalogyMethod
     rule = chosen(AnalogyMethod, method, "--method")
     if analogies is None and not similarity:
         raise typer.BadParameter("give --analogies, --similarity or both")
