@@ -36,6 +36,8 @@ IMAGE_CLASSIFIER = "image_classifier"
 OBJECT_DETECTOR = "object_detector"
 IMAGE_EMBEDDER = "image_embedder"
 IMAGE_FAMILIES = (IMAGE_CLASSIFIER, OBJECT_DETECTOR, IMAGE_EMBEDDER)
+# Where the processors are busy, models of images have what models of text leave them.
+IMAGE_NICENESS = 10
 CLASSIFY = f"{VISION_SERVICE}/Classify"
 DETECT = f"{VISION_SERVICE}/Detect"
 EMBED_IMAGE = f"{VISION_SERVICE}/EmbedImage"  # and Verify, which compares what it gives
