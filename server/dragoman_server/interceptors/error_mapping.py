@@ -29,7 +29,7 @@ def set_status(call: Call, error: Exception) -> Status:
         mapped.status.message,
         (
             (REQUEST_ID_KEY, call.request_id),
-            (_DETAILS_KEY, mapped.status.SerializeToString()),
+            (_DETAILS_KEY, mapped.encoded),
             *mapped.metadata,
         ),
     )
