@@ -33,7 +33,8 @@ from dragoman_models.translation.source_violations import (
     long_prefixes,
     without_translation,
 )
-from dragoman_models.translation.split_translation import readable_sentences, sentence_batch
+from dragoman_models.translation.sentence_splitting import split_sentences as split_text
+from dragoman_models.translation.split_translation import sentence_batch
 from dragoman_models.translation.target_scoring import ScoredTarget, score_targets
 from dragoman_models.translation.translation_options import TranslationOptions
 from dragoman_models.translation.word_alignment import word_links
@@ -107,11 +108,10 @@ class Translator:
 
     def source_tokens(self, text: str, *, split_sentences: bool = False) -> tuple[str, ...]:
         """The source pieces that attention refers to, eos last, or of each sentence in turn."""
-        sentences = [text]
-        if split_sentences:
-            sentences = list(readable_sentences(text, self.tokenizer).sentences) or [text]
-        ids = [id_ for one in sentences for id_ in (*self.tokenizer.encode(one), EOS)]
-        return self.tokenizer.pieces(ids)
+        sentences = split_text(text).sentences if split_sentences else (text,)
+        # A sentence without anything to read is not translated: to the others it is spacing.
+        encoded = [ids for one in sentences if (ids := self.tokenizer.encode(one))] or [[]]
+        return self.tokenizer.pieces([id_ for ids in encoded for id_ in (*ids, EOS)])
 
     def translate(
         self,
