@@ -1,6 +1,5 @@
 """Training: it learns, it resumes exactly, and it refuses what it cannot train on."""
 
-import csv
 import math
 from collections.abc import Callable
 from pathlib import Path
@@ -10,6 +9,7 @@ import pytest
 import torch
 from rich.progress import Progress
 from safetensors.torch import load_file
+from tests.models.stopped_training import log_rows, stop_at
 
 from dragoman_models.errors import TrainingError
 from dragoman_models.language_model.recipe import LanguageModelRecipe
@@ -17,36 +17,12 @@ from dragoman_models.language_model.trainer import LanguageModelTrainer
 from dragoman_models.language_model.weight_average import WeightAverage, stopped_falling
 
 Recipes = Callable[..., LanguageModelRecipe]
-TIMES = {"seconds", "tokens_per_second"}
 
 
 def run(recipe: LanguageModelRecipe, folder: Path, *, resume: bool = False) -> LanguageModelTrainer:
     trainer = LanguageModelTrainer(recipe, folder, resume=resume)
     trainer.run(Progress(disable=True))
     return trainer
-
-
-def rows(path: Path) -> list[dict[str, str]]:
-    with path.open(newline="") as file:
-        return [{k: v for k, v in row.items() if k not in TIMES} for row in csv.DictReader(file)]
-
-
-class StoppedError(Exception):
-    """The process dies here."""
-
-
-def stop_at(trainer: LanguageModelTrainer, update: int) -> None:
-    """Runs until just before an update, then dies as by a power cut."""
-    learn = trainer._learn
-
-    def dying(begin: int, end: int, done: float) -> float:
-        if trainer.counters.update == update:
-            raise StoppedError
-        return learn(begin, end, done)
-
-    trainer._learn = dying  # type: ignore[method-assign]
-    with pytest.raises(StoppedError):
-        trainer.run(Progress(disable=True))
 
 
 @pytest.mark.parametrize(
@@ -69,7 +45,7 @@ def test_every_cell_learns(
     )  # fmt: skip
     trainer = run(recipe, tmp_path / "run")
     assert trainer.counters.best_loss < 0.5 * math.log(trainer.vocabulary.size)  # all tokens alike
-    assert rows(tmp_path / "run/log.csv")[-1]["epoch"] == "8"
+    assert log_rows(tmp_path / "run/log.csv")[-1]["epoch"] == "8"
 
 
 @pytest.mark.parametrize(
@@ -89,10 +65,10 @@ def test_a_resumed_run_has_the_same_curve_and_weights(
     whole, broken = tmp_path / "whole", tmp_path / "broken"
     first = run(tiny_recipe(**changes), whole)
     assert first.counters.update > stop
-    stop_at(LanguageModelTrainer(tiny_recipe(**changes), broken), stop)
+    stop_at(LanguageModelTrainer(tiny_recipe(**changes), broken), stop, step="_learn")
     second = run(tiny_recipe(**changes), broken, resume=True)
     for name in ("log.csv", "updates.csv"):
-        assert rows(whole / name) == rows(broken / name)
+        assert log_rows(whole / name) == log_rows(broken / name)
     for name, weight in first.network.state_dict().items():
         assert torch.equal(weight, second.network.state_dict()[name]), name
     assert (whole / "best.safetensors").read_bytes() == (broken / "best.safetensors").read_bytes()
