@@ -4,13 +4,14 @@ Ray maps an object into each process of a node that asks for it, and copies it o
 node. So replicas share the weights of a machine, and one that starts later needs no disk.
 """
 
-import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any
 
+from dragoman_models.arrays import Array
 from dragoman_models.bundle import Bundle
 from dragoman_models.errors import BundleError, quoted
+from dragoman_models.weight_encoding import as_torch
 from dragoman_server.workers.shared_bundle import SharedBundle
 
 if TYPE_CHECKING:
@@ -29,13 +30,13 @@ class StoredBundle(Bundle):
             raise BundleError(self.path, f"the bundle has no file {quoted(name)}")
         return self.files[name]
 
-    def torch_tensors(self) -> "dict[str, torch.Tensor]":
+    def numpy_tensors(self) -> dict[str, Array]:
         """The weights in float32, where they lie."""
-        import torch
+        return dict(self.arrays)
 
-        with warnings.catch_warnings():  # that the arrays cannot be written to
-            warnings.filterwarnings("ignore", "The given NumPy array is not writable", UserWarning)
-            return {name: torch.from_numpy(array) for name, array in self.arrays.items()}
+    def torch_tensors(self) -> "dict[str, torch.Tensor]":
+        """As ``numpy_tensors``, in torch."""
+        return as_torch(self.arrays)
 
 
 def stored(bundle: SharedBundle) -> StoredBundle:
@@ -43,5 +44,5 @@ def stored(bundle: SharedBundle) -> StoredBundle:
     return StoredBundle(
         **{field.name: getattr(bundle, field.name) for field in fields(Bundle)},
         files=dict(bundle.files),
-        arrays={name: tensor.numpy() for name, tensor in bundle.torch_tensors().items()},
+        arrays=bundle.numpy_tensors(),
     )

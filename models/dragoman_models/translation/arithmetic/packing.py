@@ -9,10 +9,8 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from dragoman_models.arrays import Array, Floats
 from dragoman_models.translation.arithmetic.tiles import ROWS
-
-Floats = NDArray[np.float32]
-Array = NDArray[Any]
 
 _LARGEST_CODE = 127
 _ACTIVATION_ZERO = 128  # the code of an activation of 0
