@@ -12,13 +12,13 @@ from typing import Any
 
 import llvmlite.binding
 from numba.core.caching import FunctionCache
-from numba.core.runtime import _nrt_python
+from numba.core.runtime import _nrt_python  # type: ignore[attr-defined]
 
 
 class _CodeCache(FunctionCache):
     def load_overload(self, sig: Any, target_context: Any) -> Any:
         _name_runtime_functions()
-        with self._guard_against_spurious_io_errors():  # type: ignore[no-untyped-call]
+        with self._guard_against_spurious_io_errors():
             return self._load_overload(sig, target_context)  # type: ignore[no-untyped-call]
 
 

@@ -252,7 +252,7 @@ class _Beam:
         names = columns if candidates.tokens is None else gathered(candidates.tokens, columns)
         choices = names.reshape(count, -1)
         self.log_probs, chosen = self._choose(scores, choices, width)
-        parents = chosen // width
+        parents: Integers = chosen // width
         tokens, added = gathered(choices, chosen), gathered(step_log_probs, chosen)
         self.tokens = _append(self.tokens, parents, tokens)
         if self.options.repetition is not None:

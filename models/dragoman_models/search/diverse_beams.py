@@ -69,4 +69,5 @@ def _times(tokens: Integers, chosen: list[Integers], scores: Floats, part: slice
     before = np.concatenate(chosen, axis=1)  # (B, C)
     taken = np.where(np.isneginf(gathered(scores, before)), -1, gathered(tokens, before))
     alike = tokens[:, part, None] == taken[:, None]
-    return alike.sum(axis=2, dtype=np.float32)
+    times: Floats = alike.sum(axis=2, dtype=np.float32)
+    return times

@@ -168,7 +168,8 @@ class _RequiredPhrases:
         banks = np.where(missing, whole, 0).sum(axis=2)
         banks -= np.where(missing.any(axis=2), most_saved, 0)
         beyond = 2 + self._phrases.shape[2] * int(self._whole.max() + self._lacking.max())
-        return np.where(banks > left[:, None], banks + beyond, banks)
+        found: Integers = np.where(banks > left[:, None], banks + beyond, banks)
+        return found
 
     def _found(self, states: IntArray, met: BoolArray) -> BoolArray:
         """Which phrases would stand in the text if it ended here."""

@@ -21,7 +21,9 @@ def best_columns(values: Floats, count: int) -> tuple[Floats, Integers]:
     whole = blocks * _BLOCK
     maxima = values[:, :whole].reshape(len(values), blocks, _BLOCK).max(axis=2)
     _, chosen = _sorted_best(maxima, count)
-    candidates = (chosen[:, :, None] * _BLOCK + np.arange(_BLOCK)).reshape(len(values), -1)
+    candidates = (chosen[:, :, None] * _BLOCK + np.arange(_BLOCK)).reshape(
+        len(values), count * _BLOCK
+    )
     rest = np.broadcast_to(np.arange(whole, columns), (len(values), columns - whole))
     candidates = np.concatenate([candidates, rest], axis=1)
     best, places = _sorted_best(gathered(values, candidates), count)
@@ -41,7 +43,7 @@ def _sorted_best(values: Floats, count: int) -> tuple[Floats, Integers]:
 
 def gathered(values: Array, index: Integers) -> Array:
     """values[b, index[b, k]]: (B, M, ...) and (B, K) -> (B, K, ...)."""
-    return values[np.arange(len(index))[:, None], index]  # type: ignore[no-any-return]
+    return values[np.arange(len(index))[:, None], index]
 
 
 def log_sum_exp(values: Floats, axis: int) -> Floats:

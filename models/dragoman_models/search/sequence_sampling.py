@@ -99,7 +99,8 @@ class _Samples:
             newest = attention[rows]  # (K, S)
             before = newest[:, None][:, :0] if self.attention is None else self.attention
             self.attention = _appended(before, newest)
-        return rows[self._collect_ended()]
+        left: Integers = rows[self._collect_ended()]
+        return left
 
     @property
     def _needs_attention(self) -> bool:
@@ -123,7 +124,7 @@ class _Samples:
         ended = self.previous == self.options.eos
         for place in ended.nonzero()[0].tolist():
             self.found[self.running[place]] = self._sequence(place)
-        left = (~ended).nonzero()[0]
+        left: Integers = (~ended).nonzero()[0]
         if len(left) < len(self.running):
             self.running = [self.running[place] for place in left.tolist()]
             self.previous, self.tokens = self.previous[left], self.tokens[left]

@@ -46,7 +46,9 @@ def exact(network: StoredNetwork, arithmetic: Arithmetic) -> SearchedModel:
     from dragoman_models.translation.arithmetic.network import CompiledNetwork
     from dragoman_models.translation.arithmetic.packing import Precision
 
-    return CompiledNetwork(network, Precision.FLOAT32, tabulated=False)
+    compiled = CompiledNetwork(network, Precision.FLOAT32, tabulated=False)
+    give_back_freed_memory()
+    return compiled
 
 
 def _kind(network: StoredNetwork, arithmetic: Arithmetic) -> Arithmetic:

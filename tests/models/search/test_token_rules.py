@@ -115,9 +115,9 @@ class Reader:
 
     def step(self, previous: Integers, state: Floats) -> tuple[Floats, Floats, Floats]:
         ended = (previous != 3)[:, None]
-        logits = np.where(ended, np.float32([0, -99, -99, -99]), np.float32([-99, 0, 0, -99]))
-        even, alone = np.float32([0.25, 0.75, 0.0]), np.float32([1.0, 0.0, 0.0])
-        return logits, state, np.where((previous == 1)[:, None], alone, even)
+        end, words = np.array([[0, -99, -99, -99], [-99, 0, 0, -99]], np.float32)
+        even, alone = np.array([[0.25, 0.75, 0], [1, 0, 0]], np.float32)
+        return np.where(ended, end, words), state, np.where((previous == 1)[:, None], alone, even)
 
     def select(self, state: Floats, sentences: Integers | None, rows: Integers) -> Floats:
         return state[rows]
