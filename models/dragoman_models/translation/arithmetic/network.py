@@ -152,8 +152,7 @@ class CompiledNetwork:
         count, precision = len(rows), self._precision
         hidden = np.empty((count, state.hidden.shape[1]), np.float32)
         codes, fed = (
-            precision.activations(count, part.shape[1])
-            for part in (state.hidden_codes, state.fed_codes)
+            precision.room(count, part.shape[1]) for part in (state.hidden_codes, state.fed_codes)
         )
         begins, children = np.empty(count + 1, np.int64), np.empty(count, np.int64)
         parents = gather_parents(
@@ -186,7 +185,7 @@ class CompiledNetwork:
         """A step of the GRU; the new state's attentional vectors are yet to be written."""
         gates, feeding, precision = self._gates, self._feeding, self._precision
         rows, units = len(previous), state.hidden.shape[1]
-        hidden, codes = np.empty((rows, units), np.float32), precision.activations(rows, units)
+        hidden, codes = np.empty((rows, units), np.float32), precision.room(rows, units)
         table, tokens = gates.of_tokens(previous)
         prefetch_rows(table, tokens)
         decoder_gru(
@@ -196,7 +195,7 @@ class CompiledNetwork:
             feeding.weights, feeding.starts, feeding.scales, precision.sums(GATE_PANEL),
             hidden, codes,
         )  # fmt: skip
-        fed = precision.activations(rows, state.fed_codes.shape[1])
+        fed = precision.room(rows, state.fed_codes.shape[1])
         return state._replace(
             hidden=hidden, hidden_codes=codes, fed_codes=fed,
             begins=np.arange(rows + 1), children=np.arange(rows),
