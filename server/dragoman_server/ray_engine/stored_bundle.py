@@ -4,12 +4,13 @@ Ray maps an object into each process of a node that asks for it, and copies it o
 node. So replicas share the weights of a machine, and one that starts later needs no disk.
 """
 
-import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any
 
+from dragoman_models.arrays import Array
 from dragoman_models.bundle import Bundle
+from dragoman_models.weight_encoding import as_torch
 from dragoman_server.workers.carried_bundle import CarriedBundle
 from dragoman_server.workers.shared_bundle import SharedBundle
 
@@ -23,24 +24,20 @@ class StoredBundle(CarriedBundle):
 
     arrays: Mapping[str, Any]  # float32 arrays of numpy, which Ray keeps outside of the pickle
 
-    def torch_tensors(self) -> "dict[str, torch.Tensor]":
+    def numpy_tensors(self) -> dict[str, Array]:
         """The weights in float32, where they lie. Those of a bundle that came whole are in the
         types they were written in."""
-        import torch
+        return super().numpy_tensors() if self.is_whole else dict(self.arrays)
 
-        if self.is_whole:
-            return super().torch_tensors()
-
-        with warnings.catch_warnings():  # that the arrays cannot be written to
-            warnings.filterwarnings("ignore", "The given NumPy array is not writable", UserWarning)
-            return {name: torch.from_numpy(array) for name, array in self.arrays.items()}
+    def torch_tensors(self) -> "dict[str, torch.Tensor]":
+        """As ``numpy_tensors``, in torch."""
+        return super().torch_tensors() if self.is_whole else as_torch(self.arrays)
 
 
 def stored(bundle: SharedBundle) -> StoredBundle:
     """`bundle` without its descriptor."""
-    weights = {} if bundle.is_whole else bundle.torch_tensors()
     return StoredBundle(
         **{field.name: getattr(bundle, field.name) for field in fields(Bundle)},
         files=dict(bundle.files),
-        arrays={name: tensor.numpy() for name, tensor in weights.items()},
+        arrays={} if bundle.is_whole else bundle.numpy_tensors(),
     )

@@ -4,7 +4,6 @@ from collections.abc import Callable, Mapping
 
 from dragoman_models.bundle import Bundle
 from dragoman_models.registry import load_model
-from dragoman_models.translation.arithmetic.choice import Arithmetic
 from dragoman_models.translation.family import TranslationFamily
 from dragoman_server.served_families import IMAGE_FAMILIES, IMAGE_NICENESS
 from dragoman_server.workers.model_pool import ModelPool
@@ -68,9 +67,7 @@ class PlacedModels:
     def _front(self, bundle: SharedBundle, count: int) -> object:
         number = self.pool.add(bundle, count)
         if bundle.family == "translation":
-            # Over the same mapping, and never multiplied by: it costs next to nothing.
-            local = TranslationFamily(arithmetic=Arithmetic.PLAIN).load(bundle)
-            return RemoteTranslator(self.pool, number, local)
+            return RemoteTranslator(self.pool, number, TranslationFamily().texts(bundle))
         from dragoman_models.language_model.text_vocabulary import read_vocabulary, vocabulary_file
 
         kind = bundle.config["vocabulary"]
