@@ -11,11 +11,8 @@ from hypothesis import strategies as st
 
 from dragoman_models.errors import InvalidInputError
 from dragoman_models.language_model.completion_options import CompletionOptions
-from dragoman_models.language_model.generation_engine import (
-    Generation,
-    GenerationEngine,
-    GenerationEvent,
-)
+from dragoman_models.language_model.generation import Generation, GenerationEvent
+from dragoman_models.language_model.generation_engine import GenerationEngine
 from dragoman_models.language_model.generation_options import FinishReason, GenerationOptions
 from dragoman_models.language_model.language_model import LanguageModel
 from dragoman_models.language_model.text_scores import TextToScore
