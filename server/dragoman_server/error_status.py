@@ -8,6 +8,7 @@ details in base64), and the message says how many were left out.
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property, lru_cache
 from typing import Any
 
 import grpc
@@ -58,6 +59,11 @@ class CallStatus:
     @property
     def code(self) -> grpc.StatusCode:
         return _CODES[self.status.code]
+
+    @cached_property
+    def encoded(self) -> bytes:
+        """The status as `grpc-status-details-bin` has it."""
+        return self.status.SerializeToString()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -213,13 +219,27 @@ def call_status(error: Exception, request_id: str) -> CallStatus:
     An error without a row is INTERNAL: its text may hold what no caller should see, so the status
     carries only the request's id, under which the log has the traceback.
     """
+    if type(error) is OverloadedError:
+        return _overloaded(error.reason, error.retry_after_seconds)
     for row in _TABLE:
         if isinstance(error, row.error):
-            status = _status(row.code, _message(error), row.details(error))
-            return CallStatus(status=status, metadata=row.metadata(error))
+            return _call_status(row, error)
     message = f"the server failed unexpectedly; report it with the request id {request_id}"
     details = [error_details_pb2.RequestInfo(request_id=request_id)]
     return CallStatus(status=_status(grpc.StatusCode.INTERNAL, message, details))
+
+
+@lru_cache(1_024)
+def _overloaded(reason: str, retry_after_seconds: float) -> CallStatus:
+    """Made once for all calls that get it: where there are many of them, time is short."""
+    error = OverloadedError(reason, retry_after_seconds)
+    row = next(row for row in _TABLE if row.error is OverloadedError)
+    return _call_status(row, error)
+
+
+def _call_status(row: _Row, error: Exception) -> CallStatus:
+    status = _status(row.code, _message(error), row.details(error))
+    return CallStatus(status=status, metadata=row.metadata(error))
 
 
 def item_status(error: DragomanError, root: str) -> status_pb2.Status:

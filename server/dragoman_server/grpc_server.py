@@ -20,17 +20,16 @@ from dragoman_server.batching.batcher import Batcher
 from dragoman_server.batching.fair_queue import BatchLimits
 from dragoman_server.batching.observer import BatchObserver
 from dragoman_server.batching.quotas import ClientQuota
-from dragoman_server.caller import Caller
+from dragoman_server.batching.server_load import ServerLoad
 from dragoman_server.config import Limits, ServerSettings
 from dragoman_server.health import ServerHealth
-from dragoman_server.interceptors.access_log import AccessLogInterceptor
-from dragoman_server.interceptors.admission import AdmissionInterceptor
-from dragoman_server.interceptors.authorization import AuthorizationInterceptor
-from dragoman_server.interceptors.error_mapping import ErrorMappingInterceptor
-from dragoman_server.interceptors.metrics import MetricsInterceptor
-from dragoman_server.interceptors.quota import QuotaInterceptor
-from dragoman_server.interceptors.request_checking import RequestCheckingInterceptor
-from dragoman_server.interceptors.request_id import RequestIdInterceptor
+from dragoman_server.interceptors.access_log import AccessLog
+from dragoman_server.interceptors.admission import CallAdmission
+from dragoman_server.interceptors.authorization import CallAuthorization
+from dragoman_server.interceptors.call_interceptor import CallInterceptor
+from dragoman_server.interceptors.metrics import CallMetrics
+from dragoman_server.interceptors.quota import QuotaCharge
+from dragoman_server.interceptors.request_checking import RequestChecking
 from dragoman_server.live_models import LiveModels
 from dragoman_server.model_repository import ModelRepository
 from dragoman_server.observability.metrics import ServerMetrics
@@ -75,7 +74,7 @@ class ServerParts:
 
     server: grpc.aio.Server
     health: ServerHealth
-    admission: AdmissionInterceptor
+    admission: CallAdmission
     queues: tuple[WorkQueue, ...]
     scoring_process: ScoringProcess
     evaluation: EvaluationService
@@ -100,13 +99,11 @@ def build_server(
     # Images have a queue and workers of their own, so that no text ever waits for one.
     image_batcher = _image_batcher(settings, observer or metrics)
 
-    def check_load(caller: Caller) -> None:
-        for one in (batcher, image_batcher):
-            one.check_load(caller)
-
-    admission = AdmissionInterceptor(settings.max_deadline_seconds, check_load)
+    admission = CallAdmission(settings.max_deadline_seconds, ServerLoad((batcher, image_batcher)))
+    interceptor = _interceptor(settings, admission, metrics)
     server = grpc.aio.server(
-        interceptors=_interceptors(settings, admission, metrics, tracing),
+        # That of traces comes first, for it makes a handler anew for each call.
+        interceptors=(interceptor,) if tracing is None else (tracing, interceptor),
         options=_options(settings),
     )
     if metrics is not None:
@@ -134,23 +131,15 @@ def build_server(
     )
 
 
-def _interceptors(
-    settings: ServerSettings,
-    admission: AdmissionInterceptor,
-    metrics: ServerMetrics | None,
-    tracing: grpc.aio.ServerInterceptor | None,
-) -> tuple[grpc.aio.ServerInterceptor, ...]:
-    """The first is the outermost."""
-    return (
-        *(() if tracing is None else (tracing,)),
-        RequestIdInterceptor(),
-        AccessLogInterceptor(),
-        *(() if metrics is None else (MetricsInterceptor(metrics),)),
-        ErrorMappingInterceptor(),
-        AuthorizationInterceptor(_authorization(settings)),
-        admission,
-        QuotaInterceptor(Quotas()),
-        RequestCheckingInterceptor(
+def _interceptor(
+    settings: ServerSettings, admission: CallAdmission, metrics: ServerMetrics | None
+) -> CallInterceptor:
+    return CallInterceptor(
+        observers=(AccessLog(), *(() if metrics is None else (CallMetrics(metrics),))),
+        authorization=CallAuthorization(_authorization(settings)),
+        admission=admission,
+        quota=QuotaCharge(Quotas()),
+        checking=RequestChecking(
             settings.limits.message_bytes,
             of_services={VISION_SERVICE: settings.limits.image_message_bytes},
         ),
@@ -199,7 +188,7 @@ def _image_batcher(settings: ServerSettings, observer: BatchObserver | None) -> 
     batching, quotas = settings.batching, settings.quotas
     return Batcher(
         "images",
-        worker_threads=max(1, settings.workers.vision_count()),
+        worker_threads=max(1, settings.image_processes()),
         queue=QueueLimits(tokens=settings.max_queued_images, calls=settings.max_queued_calls),
         batch=BatchLimits(items=batching.batch_images, cost=batching.batch_images),
         quota=ClientQuota(
@@ -234,6 +223,9 @@ def _options(settings: ServerSettings) -> Sequence[tuple[str, int]]:
         ("grpc.enable_channelz", 1),
         ("grpc.max_receive_message_length", min(largest, 2**31 - 1)),
         ("grpc.max_send_message_length", -1),
+        # Uncompressed messages alone: a thousandth of a message's limit would have it all unpacked,
+        # by a thousand calls at the same time.
+        ("grpc.compression_enabled_algorithms_bitset", 1),
         *settings.connections.channel_arguments(),
     )
 

@@ -1,7 +1,6 @@
 """The life of a server process: listen, load, serve, drain, end."""
 
 import asyncio
-import gc
 import logging
 import signal
 import sys
@@ -12,6 +11,7 @@ from dragoman_server.bundle_loading import in_own_thread, threads_at_work
 from dragoman_server.config import ServerSettings
 from dragoman_server.grpc_server import ServerParts, build_server
 from dragoman_server.health import OVERALL
+from dragoman_server.interpreter import leave_models_out_of_collections, share_the_lock
 from dragoman_server.listening import listen
 from dragoman_server.model_version import ModelState
 from dragoman_server.observability.health_port import served_health
@@ -37,6 +37,7 @@ async def serve(settings: ServerSettings) -> bool:
 
     Raises `StartupError` where the server cannot start.
     """
+    share_the_lock()
     with served_metrics(settings) as metrics, traced(settings.traces) as tracing:
         credentials = server_credentials(settings)
         models = open_models(settings)
@@ -93,10 +94,7 @@ async def _load_and_watch(models: ServerModels, parts: ServerParts) -> None:
     ready = [one for one in versions if one.state is ModelState.READY]
     failed = [one for one in versions if one.state is ModelState.FAILED]
     _say(f"ready: {len(ready)} models" + (f", {len(failed)} refused" if failed else ""))
-    # Models stay for long: the collector of reference cycles need not look through them again and
-    # again, with every call waiting.
-    gc.collect()
-    gc.freeze()
+    leave_models_out_of_collections()
     if models.watcher is not None:
         await models.watcher.run()
 

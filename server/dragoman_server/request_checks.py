@@ -105,7 +105,7 @@ def _unavailable(message: Message, root: str) -> Iterator[FieldViolation]:
     for field, value in message.ListFields():
         if field.number not in checked:
             continue
-        if field.GetOptions().Extensions[availability_pb2.not_yet_served]:
+        if _is_not_served(field):
             yield FieldViolation(field=f"{root}{field.name}", description=_NOT_SERVED)
             continue
         for path, item in _items(field, value, root):
@@ -134,6 +134,12 @@ def _wrong_enum(field: Any, number: int, path: str) -> Iterator[FieldViolation]:
         yield FieldViolation(field=path, description=f"{value.name} {_NOT_SERVED}")
 
 
+@cache
+def _is_not_served(field: FieldDescriptor) -> bool:
+    return bool(field.GetOptions().Extensions[availability_pb2.not_yet_served])
+
+
+@cache
 def _is_served(value: EnumValueDescriptor) -> bool:
     return not value.GetOptions().Extensions[availability_pb2.value_not_yet_served]
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from dragoman_models.errors import FieldViolation, InvalidInputError
 from dragoman_models.tokenizer import EOS, SubwordTokenizer
-from dragoman_models.translation.split_translation import readable_sentences
+from dragoman_models.translation.sentence_splitting import split_sentences as split_text
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,11 +20,10 @@ class TranslatorTexts:
 
     def source_tokens(self, text: str, *, split_sentences: bool = False) -> tuple[str, ...]:
         """The source pieces that attention refers to, eos last, or of each sentence in turn."""
-        sentences = [text]
-        if split_sentences:
-            sentences = list(readable_sentences(text, self.tokenizer).sentences) or [text]
-        ids = [id_ for one in sentences for id_ in (*self.tokenizer.encode(one), EOS)]
-        return self.tokenizer.pieces(ids)
+        sentences = split_text(text).sentences if split_sentences else (text,)
+        # A sentence without anything to read is not translated: to the others it is spacing.
+        encoded = [ids for one in sentences if (ids := self.tokenizer.encode(one))] or [[]]
+        return self.tokenizer.pieces([id_ for ids in encoded for id_ in (*ids, EOS)])
 
     def check_alike(self, others: Sequence[TranslatorTexts]) -> None:
         """Raises `InvalidInputError` where one cannot be in an ensemble with this one: it has

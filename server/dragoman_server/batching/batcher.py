@@ -105,6 +105,10 @@ class Batcher:
             self._gate.refused(caller, cost, refusal, now)
             raise refusal.error
 
+    def sheds(self, method: str) -> bool:
+        """Whether `check_load` refuses some calls of the method at present."""
+        return self._gate.closed(method, self._clock()) and self._idle <= self._queue.calls
+
     def check_load(self, caller: Caller) -> None:
         """Raises `OverloadedError` where calls like the caller's were refused a moment ago, before
         anything is done for this one."""

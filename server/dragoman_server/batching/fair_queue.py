@@ -141,10 +141,16 @@ class _Client(_Sharer):
         super().__init__()
         self.time = VirtualTime()
         self.flows: dict[Flow, None] = {}  # in the order of arrival
+        self.cost = 0  # of all that waits
+        self.totals: Counter[int] = Counter()  # flows by the cost of all that they ever had
 
-    @property
-    def cost(self) -> int:
-        return sum(flow.cost for flow in self.flows)
+    def total_changed(self, before: int, after: int | None) -> None:
+        """A flow that had `before` in all has `after`, or waits no more."""
+        self.totals[before] -= 1
+        if not self.totals[before]:
+            del self.totals[before]
+        if after is not None:
+            self.totals[after] += 1
 
 
 @dataclass
@@ -177,9 +183,12 @@ class FairQueue:
         ]
         if items and not flow.count:
             self._activate(flow)
+        before = flow.total
         for item in items:
             flow.add(item)
             self._count(item, 1)
+        if items:
+            self._clients[flow.client].total_changed(before, flow.total)
         return items
 
     def remove(self, flow: Flow) -> list[Item]:
@@ -214,9 +223,11 @@ class FairQueue:
         one that ends is followed by the next.
         """
         client = self._clients.get(flow.client)
-        others = [] if client is None else [one for one in client.flows if one is not flow]
         cost += flow.cost
-        own = cost + sum(min(one.total, cost) for one in others)
+        own = cost
+        if client is not None:
+            own += sum(min(total, cost) * count for total, count in client.totals.items())
+            own -= min(flow.total, cost) if flow in client.flows else 0
         rest = (one for one in self._active() if one is not client)
         return own + sum(min(one.cost, own) for one in rest)
 
@@ -264,6 +275,7 @@ class FairQueue:
             client.start = self._time.come_back(client.start)
         flow.start = client.time.come_back(flow.start)
         client.flows[flow] = None
+        client.totals[flow.total] += 1
         self.calls += 1
         waiting = self.kinds.setdefault(flow.lane.kind, _Waiting())
         waiting.lanes[flow.lane.key] += 1
@@ -271,6 +283,7 @@ class FairQueue:
     def _deactivate(self, flow: Flow) -> None:
         client = self._clients[flow.client]
         del client.flows[flow]
+        client.total_changed(flow.total, None)
         client.time.leave(flow.start)
         if not client.flows:
             self._time.leave(client.start)
@@ -295,6 +308,7 @@ class FairQueue:
         waiting = self.kinds[item.flow.lane.kind]
         waiting.items += sign
         waiting.cost += sign * item.work.cost
+        self._clients[item.flow.client].cost += sign * item.work.cost
         self.cost += sign * item.work.cost
 
 

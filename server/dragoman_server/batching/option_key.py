@@ -44,6 +44,24 @@ def _of_scalar(value: Any) -> Hashable:
     return _Identity(value)
 
 
+class HashedKey:
+    """A key whose hash is taken once: batches are gathered by looking it up again and again."""
+
+    __slots__ = ("_hash", "_value")
+
+    def __init__(self, value: Hashable) -> None:
+        self._value = value
+        self._hash = hash(value)
+
+    def __eq__(self, other: object) -> bool:
+        if self is other:
+            return True
+        return isinstance(other, HashedKey) and other._value == self._value
+
+    def __hash__(self) -> int:
+        return self._hash
+
+
 class _Identity:
     """Equal only for the very same object, which it keeps alive."""
 

@@ -39,6 +39,7 @@ class ShedGate:
         """`name` stands in errors ("the queue of NAME ...")."""
         self._name = name
         self._doors: dict[tuple[str, str], _Door] = {}
+        self._closed_until: dict[str, float] = {}  # by method: the last of its doors
 
     def seen(self, caller: Caller, cost: int) -> None:
         """A call was counted in tokens, whatever becomes of it."""
@@ -58,9 +59,15 @@ class ShedGate:
         if cost > _SIMILAR_COST * door.smallest_cost:
             return
         door.closed_until = now + min(_SHARE_OF_THE_WAIT * refusal.wait_seconds, _LONGEST_SECONDS)
+        last = self._closed_until.get(caller.method, 0.0)
+        self._closed_until[caller.method] = max(last, door.closed_until)
         door.retry_at = now + refusal.error.retry_after_seconds
         by_deadline = refusal.reason == "deadline" and caller.deadline is not None
         door.for_seconds_left = (caller.deadline or now) - now if by_deadline else None
+
+    def closed(self, method: str, now: float) -> bool:
+        """Whether any client's calls of the method are refused unread at present."""
+        return now < self._closed_until.get(method, 0.0)
 
     def refusal(self, caller: Caller, now: float) -> OverloadedError | None:
         """The error of a call that is not to be read; None where it is to be judged by its cost."""
@@ -72,5 +79,6 @@ class ShedGate:
                 return None
             if caller.deadline - now > _SIMILAR_DEADLINE * door.for_seconds_left:
                 return None
-        wait = round(max(door.retry_at - now, 0.001), 3)
+        # In hundredths, of which few differ: the status is made once for all of them.
+        wait = round(max(door.retry_at - now, 0.01), 2)
         return OverloadedError(f"the queue of {self._name} is too long", wait)

@@ -1,32 +1,40 @@
 """Counts the calls in flight, refuses new ones while the server drains, and bounds their time."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
-from typing import Any
+from types import TracebackType
+from typing import Any, Protocol
 
 from dragoman_models.errors import OverloadedError
 from dragoman_server.call_deadline import bounded
 from dragoman_server.caller import Caller, current_caller, name_by_token, set_caller
 from dragoman_server.errors import DeadlinePassedError
-from dragoman_server.interceptors.call_scope import CallScopeInterceptor, Context, seconds_left
+from dragoman_server.interceptors.call import Call
 
-_SERVED_PREFIX = "/dragoman.v1."
+SERVED_PREFIX = "/dragoman.v1."
 _RETRY_SECONDS = 1.0
 
 
-class AdmissionInterceptor(CallScopeInterceptor):
+class Load(Protocol):
+    """What is known of the load before a call is read."""
+
+    def sheds(self, method: str) -> bool:
+        """Whether some calls of the method would be refused, whatever they hold."""
+        ...
+
+    def check(self, caller: Caller) -> None:
+        """Raises `OverloadedError` where a call of the caller would be."""
+        ...
+
+
+class CallAdmission:
     """Lets calls of Dragoman's services in until the server drains.
 
     Health, reflection and channelz are always let in and never waited for: their streams may last
     as long as the server.
     """
 
-    def __init__(
-        self, max_deadline_seconds: float, check_load: Callable[[Caller], None] = lambda _: None
-    ) -> None:
-        """`check_load` raises where a call of that caller would be refused, whatever it holds."""
-        self._check_load = check_load
+    def __init__(self, max_deadline_seconds: float, load: Load) -> None:
+        self._load = load
         self._max_deadline_seconds = max_deadline_seconds
         self._draining = False
         self._ending = False
@@ -59,41 +67,74 @@ class AdmissionInterceptor(CallScopeInterceptor):
         for task in (*self._in_flight, *self._watching):
             task.cancel()
 
-    @asynccontextmanager
-    async def scope(self, method: str, context: Context) -> AsyncIterator[None]:
-        if not method.startswith(_SERVED_PREFIX):
-            with self._ended_politely(self._watching):
-                yield
-            return
+    def may_refuse_unread(self, method: str) -> bool:
+        """Whether some calls of `method` are refused at present, whatever they hold."""
+        return method.startswith(SERVED_PREFIX) and self._load.sheds(method)
+
+    def admitted(self, call: Call) -> "_Admitted":
+        """What surrounds the answer of a call; entering raises where it is not let in."""
+        if not call.method.startswith(SERVED_PREFIX):
+            return _Admitted(self, self._watching, None)
         if self._draining:
             raise OverloadedError("the server is stopping", _RETRY_SECONDS)
-        remaining = seconds_left(context)
+        remaining = call.seconds_left()
         if remaining is not None and remaining <= 0:
             raise DeadlinePassedError("the deadline passed before the call began")
-        set_caller(context.peer(), method, remaining)
+        set_caller(call.peer, call.method, remaining)
         name_by_token()
-        self._check_load(current_caller())
-        self._idle.clear()
-        try:
-            with self._ended_politely(self._in_flight):
-                async with bounded(self._max_deadline_seconds):
-                    yield
-        finally:
-            if not self._in_flight:
-                self._idle.set()
+        self._load.check(current_caller())
+        return _Admitted(self, self._in_flight, bounded(self._max_deadline_seconds))
 
-    @contextmanager
-    def _ended_politely(self, tasks: set[asyncio.Task[Any]]) -> Iterator[None]:
-        """Keeps this call's task among `tasks`, and says so when `end_calls` ends it."""
+    def begin(self, tasks: set[asyncio.Task[Any]]) -> asyncio.Task[Any]:
+        """Count this task among `tasks`."""
         task = asyncio.current_task()
         assert task is not None  # noqa: S101 - a handler always runs in a task
         tasks.add(task)
+        if tasks is self._in_flight:
+            self._idle.clear()
+        return task
+
+    def end(self, tasks: set[asyncio.Task[Any]], task: asyncio.Task[Any]) -> None:
+        """Count it no more."""
+        tasks.discard(task)
+        if not self._in_flight:
+            self._idle.set()
+
+    @property
+    def ending(self) -> bool:
+        """Whether calls that are cancelled are so because the server ends."""
+        return self._ending
+
+
+class _Admitted:
+    """Keeps a call's task among those in flight, within its time, and says so when `end_calls`
+    ends it. A class, for the event loop keeps a list of all asynchronous generators."""
+
+    __slots__ = ("_admission", "_bound", "_task", "_tasks")
+
+    def __init__(
+        self, admission: CallAdmission, tasks: set[asyncio.Task[Any]], bound: bounded | None
+    ) -> None:
+        self._admission = admission
+        self._tasks = tasks
+        self._bound = bound
+
+    async def __aenter__(self) -> None:
+        self._task = self._admission.begin(self._tasks)
+        if self._bound is not None:
+            await self._bound.__aenter__()
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
         try:
-            yield
-        except asyncio.CancelledError:
-            if not self._ending:
-                raise
-            task.uncancel()
-            raise OverloadedError("the server is stopping", _RETRY_SECONDS) from None
+            if self._bound is not None:
+                await self._bound.__aexit__(kind, error, traceback)
         finally:
-            tasks.discard(task)
+            self._admission.end(self._tasks, self._task)
+        if isinstance(error, asyncio.CancelledError) and self._admission.ending:
+            self._task.uncancel()
+            raise OverloadedError("the server is stopping", _RETRY_SECONDS) from None

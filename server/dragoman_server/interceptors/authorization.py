@@ -2,50 +2,45 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextvars import ContextVar
 from typing import Any
 
 import grpc
 
 from dragoman_models.errors import DragomanError
-from dragoman_server.interceptors.call_scope import Context, Handler
+from dragoman_server.interceptors.handlers import Context, Handler
 from dragoman_server.security.authorization import Authorization
 from dragoman_server.security.grant import set_current_grant
 
 _refusal: ContextVar[DragomanError | None] = ContextVar("refusal", default=None)
 
 
-class AuthorizationInterceptor(grpc.aio.ServerInterceptor):
+class CallAuthorization:
     """Decides by method and metadata, before anything of the request itself is read.
 
-    A refused call is answered by a handler of streams, for gRPC would first receive, decompress and
-    decode the request of a handler of single messages.
+    A refused call is answered by `refusing`, a handler of streams, for gRPC would first receive,
+    decompress and decode the request of a handler of single messages.
     """
 
     def __init__(self, authorization: Authorization) -> None:
         self._authorization = authorization
-        self._refuse: Handler = grpc.stream_stream_rpc_method_handler(_refused)
+        self.refusing: Handler = grpc.stream_stream_rpc_method_handler(_refused)
 
-    async def intercept_service(
-        self,
-        continuation: Callable[[grpc.HandlerCallDetails], Awaitable[Handler | None]],
-        handler_call_details: grpc.HandlerCallDetails,
-    ) -> Handler | None:
-        handler = await continuation(handler_call_details)
-        if handler is None:
-            return None
-        method = handler_call_details.method
+    def allows(self, details: grpc.HandlerCallDetails) -> bool:
+        """Whether the call may be made; what its token grants is then that of this task.
+
+        gRPC asks for the handler in the task that then runs it: what is set here stays the call's
+        own.
+        """
         try:
-            # gRPC asks for the handler in the task that then runs it: what is set here stays the
-            # call's own.
             set_current_grant(
-                self._authorization.grant_of(method, handler_call_details.invocation_metadata)
+                self._authorization.grant_of(details.method, details.invocation_metadata)
             )
         except DragomanError as error:
             _refusal.set(error)
-            return self._refuse
-        return handler
+            return False
+        return True
 
 
 async def _refused(requests: Any, context: Context) -> AsyncIterator[Any]:

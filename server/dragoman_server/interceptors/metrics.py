@@ -1,31 +1,22 @@
 """Counts every call by method and status, and measures how long it took."""
 
-import asyncio
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 
-from dragoman_server.interceptors.access_log import outcome
-from dragoman_server.interceptors.call_scope import CallScopeInterceptor, Context
+from dragoman_server.interceptors.call import Call
 from dragoman_server.observability.metrics import ServerMetrics
 
 
-class MetricsInterceptor(CallScopeInterceptor):
+class CallMetrics:
     """Tells the metrics of each call."""
 
     def __init__(self, metrics: ServerMetrics) -> None:
         self._metrics = metrics
 
-    @asynccontextmanager
-    async def scope(self, method: str, context: Context) -> AsyncIterator[None]:
-        started = time.monotonic()
+    def began(self, call: Call) -> None:
+        """Count it among the calls in flight."""
         self._metrics.call_began()
-        gone = False
-        try:
-            yield
-        except asyncio.CancelledError:
-            gone = True
-            raise
-        finally:
-            code = outcome(context, gone)
-            self._metrics.call_ended(method, code, time.monotonic() - started)
+
+    def ended(self, call: Call) -> None:
+        """Count it by its status."""
+        seconds = time.monotonic() - call.started
+        self._metrics.call_ended(call.method, call.outcome(), seconds)

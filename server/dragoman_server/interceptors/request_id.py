@@ -2,11 +2,9 @@
 
 import random
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
 from contextvars import ContextVar
 
-from dragoman_server.interceptors.call_scope import CallScopeInterceptor, Context
+from dragoman_server.interceptors.handlers import Context
 
 REQUEST_ID_KEY = "x-request-id"
 
@@ -21,15 +19,13 @@ def current_request_id() -> str:
     return _current.get()
 
 
-class RequestIdInterceptor(CallScopeInterceptor):
-    """Sets the id, and sends it back in the trailing metadata as `x-request-id`."""
-
-    @contextmanager
-    def scope(self, method: str, context: Context) -> Iterator[None]:
-        request_id = _sent_id(context) or f"{_ids.getrandbits(128):032x}"
-        _current.set(request_id)  # each call has a task, and so a context, of its own
-        context.set_trailing_metadata(((REQUEST_ID_KEY, request_id),))
-        yield
+def begin_request(context: Context) -> str:
+    """The id of the call that this task begins to answer; it goes back in the trailing metadata as
+    `x-request-id`."""
+    request_id = _sent_id(context) or f"{_ids.getrandbits(128):032x}"
+    _current.set(request_id)  # each call has a task, and so a context, of its own
+    context.set_trailing_metadata(((REQUEST_ID_KEY, request_id),))
+    return request_id
 
 
 def _sent_id(context: Context) -> str | None:

@@ -13,7 +13,7 @@ from dragoman.v1 import language_model_service_pb2 as pb
 from dragoman_models.errors import InvalidInputError
 from dragoman_server.config import Limits
 from dragoman_server.generation_loop import Drawing, GenerationLoop
-from dragoman_server.interceptors.call_scope import Context
+from dragoman_server.interceptors.handlers import Context
 from dragoman_server.model_protocols import TextModel
 from dragoman_server.model_repository import ModelRepository
 from dragoman_server.model_version import ModelVersion

@@ -15,14 +15,12 @@ from dragoman_server.served_families import TRANSLATION_SERVICE
 from dragoman_server.services.batched_items import run_items
 from dragoman_server.services.counts import count_violations
 from dragoman_server.services.ensemble_selection import ensemble_model, ensemble_partners
+from dragoman_server.services.known_options import known_options
 from dragoman_server.services.model_selection import answered_by, selected
 from dragoman_server.services.target_scoring import target_scoring_lane, target_scoring_works
 from dragoman_server.services.translation_batches import translation_lane, translation_works
 from dragoman_server.services.translation_job import TranslationSettings
-from dragoman_server.services.translation_options import (
-    length_penalty_violations,
-    translation_options,
-)
+from dragoman_server.services.translation_options import length_penalty_violations
 from dragoman_server.services.translation_stream import translate_stream
 
 _MOST_PENALTY = 10.0
@@ -71,7 +69,8 @@ class TranslationService(translation_service_pb2_grpc.TranslationServiceServicer
         found = [*violations, *length_penalty_violations(request.options, "options.")]
         if found:
             raise InvalidInputError(found)
-        options = translation_options(request.options)
+        known = known_options(request.options)
+        options = known.options
         if options.beam_width > self._limits.beam_width:
             text = f"is {options.beam_width}; this server takes at most {self._limits.beam_width}"
             raise InvalidInputError.single("options.beam_width", text)
@@ -83,6 +82,7 @@ class TranslationService(translation_service_pb2_grpc.TranslationServiceServicer
             model=ensemble_model(version, partners),
             asked=request.options,
             options=options,
+            options_key=known.key,
             limits=self._limits,
         )
 

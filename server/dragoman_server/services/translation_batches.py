@@ -5,21 +5,22 @@ from dataclasses import dataclass
 
 from dragoman.v1 import translation_service_pb2 as pb
 from dragoman_server.batching.engine import Cancelled, Lane, Work
-from dragoman_server.batching.option_key import option_key
 from dragoman_server.services.batched_items import Wanted
 from dragoman_server.services.translation_job import (
     TranslatedSource,
     TranslationJob,
     TranslationSettings,
+    read_tokens,
 )
 
 
 @dataclass(frozen=True, kw_only=True)
 class SourceToTranslate:
-    """A source, and its path in its request."""
+    """A source, its path in its request, and its tokens where they were counted."""
 
     source: pb.TranslationSource
     root: str
+    tokens: tuple[str, ...] | None
 
 
 class TranslationEngine:
@@ -33,16 +34,16 @@ class TranslationEngine:
     ) -> list[TranslatedSource]:
         sources = [payload.source for payload in payloads]
         roots = [payload.root for payload in payloads]
-        return TranslationJob(self._settings, sources, roots).run(cancelled)
+        tokens = [payload.tokens for payload in payloads]
+        return TranslationJob(self._settings, sources, roots, tokens).run(cancelled)
 
 
 def translation_lane(settings: TranslationSettings) -> Lane:
     """Sources for the same model with the same options may share a batch."""
     version = settings.version
     models = tuple(id(one.model) for one in (version, *settings.partners))
-    options = (option_key(settings.options), option_key(settings.asked))
     return Lane(
-        key=("Translate", models, str(version), options),
+        key=("Translate", models, str(version), settings.options_key),
         engine=TranslationEngine(settings),
         kind=f"Translate {version}",
     )
@@ -59,17 +60,23 @@ def translation_works(
     for index, source in enumerate(sources):
         if not wanted():
             break
-        tokens = _token_count(settings, source.text)
-        payload = SourceToTranslate(source=source, root=root.format(index))
-        works.append(Work(payload=payload, cost=_cost(settings, tokens), length=tokens))
+        tokens = _tokens(settings, source)
+        payload = SourceToTranslate(source=source, root=root.format(index), tokens=tokens)
+        count = _count(settings, tokens)
+        works.append(Work(payload=payload, cost=_cost(settings, count), length=count))
     return works
 
 
-def _token_count(settings: TranslationSettings, text: str) -> int:
+def _tokens(settings: TranslationSettings, source: pb.TranslationSource) -> tuple[str, ...] | None:
+    """None where the job will refuse the text for its length."""
+    if len(source.text) > settings.limits.source_characters:
+        return None
+    return read_tokens(settings.version.model, settings.options, source)
+
+
+def _count(settings: TranslationSettings, tokens: tuple[str, ...] | None) -> int:
     """Source tokens; 1 where the job will refuse the text."""
-    if len(text) > settings.limits.source_characters:
-        return 1
-    count = len(settings.version.model.source_tokens(text))
+    count = len(tokens or ())
     return max(1, count) if count <= settings.limits.source_tokens else 1
 
 

@@ -1,7 +1,7 @@
 """Sources of one call or of several being translated, in a worker's thread."""
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING
@@ -33,13 +33,15 @@ class TranslatedSource:
 
 @dataclass(frozen=True, kw_only=True)
 class TranslationSettings:
-    """What holds for all sources of a call: what answers, and how."""
+    """What holds for all sources of a call: what answers, and how; calls with an equal
+    ``options_key`` ask for the same."""
 
     version: ModelVersion
     partners: tuple[ModelVersion, ...] = ()
     model: TranslationModel
     asked: pb.TranslationOptions
     options: "TranslationOptions"
+    options_key: Hashable
     limits: Limits
 
 
@@ -51,14 +53,19 @@ class TranslationJob:
         settings: TranslationSettings,
         sources: Sequence[pb.TranslationSource],
         roots: Sequence[str],
+        tokens: "Sequence[tuple[str, ...] | None]",
     ) -> None:
-        """Args: roots: where each source stands in its request."""
+        """Args:
+        roots: where each source stands in its request.
+        tokens: ``read_tokens`` of each source, or None where it was not read.
+        """
         self._model = settings.model
         self._asked = settings.asked
         self._options = settings.options
         self._limits = settings.limits
         self._sources = sources
         self._roots = roots
+        self._read = tokens
         self._errors: dict[int, InvalidInputError] = {}  # by index of the source
         self._tokens: dict[int, tuple[str, ...]] = {}  # of the sources that are translated
 
@@ -92,9 +99,7 @@ class TranslationJob:
         elif len(source.target_prefix) > most:
             self._refuse(index, long.format(len(source.target_prefix), most), "target_prefix")
         else:
-            # Which sentence required phrases belong to cannot be told, so such a text stays whole.
-            split = self._options.split_sentences and not source.required_phrases
-            tokens = self._model.source_tokens(source.text, split_sentences=split)
+            tokens = self._read[index] or read_tokens(self._model, self._options, source)
             if len(tokens) <= 1:
                 self._refuse(index, "holds no characters that can be read; give some text")
             elif len(tokens) > self._limits.source_tokens:
@@ -176,6 +181,15 @@ class TranslationJob:
                 with_tokens=self._asked.return_tokens,
                 with_alignment=self._asked.return_alignments,
             )
+
+
+def read_tokens(
+    model: TranslationModel, options: "TranslationOptions", source: pb.TranslationSource
+) -> tuple[str, ...]:
+    """The source's tokens, with an end for each of its sentences that is translated by itself."""
+    # Which sentence required phrases belong to cannot be told, so such a text stays whole.
+    split = options.split_sentences and not source.required_phrases
+    return model.source_tokens(source.text, split_sentences=split)
 
 
 def _by_position(cancelled: Callable[[int], bool], indices: Sequence[int]) -> Callable[[int], bool]:

@@ -15,8 +15,9 @@ import numpy as np
 
 from dragoman_models.arrays import Array, Floats
 from dragoman_models.bundle import WEIGHTS, Bundle
-from dragoman_models.errors import BundleError, quoted
+from dragoman_models.errors import BundleError
 from dragoman_models.weight_encoding import DecodedWeights, as_torch
+from dragoman_server.workers.carried_bundle import CarriedBundle
 
 if TYPE_CHECKING:
     import torch
@@ -33,26 +34,16 @@ class TensorPlace:
 
 
 @dataclass(frozen=True, kw_only=True)
-class SharedBundle(Bundle):
-    """Needs no disk: a process that starts again loads it after the folder has gone, too."""
+class SharedBundle(CarriedBundle):
+    """Weights that are not among its files lie in one that has no name."""
 
-    files: Mapping[str, bytes]
     places: Mapping[str, TensorPlace]
     descriptor: int = -1  # of the file of weights; each process has its own number for it
-
-    def file(self, name: str) -> bytes:
-        if name not in self.files:
-            raise BundleError(self.path, f"the bundle has no file {quoted(name)}")
-        return self.files[name]
-
-    def mapped_tensors(self) -> dict[str, Array]:
-        """As `numpy_tensors`: there is no file to map."""
-        return self.numpy_tensors()
 
     def numpy_tensors(self) -> dict[str, Array]:
         """The weights in float32, over the file; to write to one makes a copy of its pages. Those
         of a bundle that came `whole` are in the types they were written in."""
-        if WEIGHTS in self.files:
+        if self.is_whole:
             return super().numpy_tensors()
         if not self.places:
             return {}
@@ -67,7 +58,7 @@ class SharedBundle(Bundle):
 
     def torch_tensors(self) -> "dict[str, torch.Tensor]":
         """As ``numpy_tensors``, in torch."""
-        if WEIGHTS in self.files:
+        if self.is_whole:
             return super().torch_tensors()
         return as_torch(self.numpy_tensors())
 

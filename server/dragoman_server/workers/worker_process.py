@@ -2,6 +2,7 @@
 
 import logging
 import os
+import select
 import socket
 import struct
 import subprocess
@@ -21,7 +22,9 @@ _START_SECONDS = 120.0
 _LOAD_SECONDS = 300.0
 _LONGEST_SECONDS = 60.0  # for a request that nobody can cancel
 _STUCK_SECONDS = 30.0  # that a message may need to get through, or the work to stop when told to
-_POLL_SECONDS = 0.003  # between two looks whether the caller still wants an answer
+# Between two looks whether the callers still want an answer: about a decoding step, which takes the
+# longer the more items there are, as does the look.
+_POLL_SECONDS, _POLL_SECONDS_AN_ITEM = 0.002, 0.0001
 _log = logging.getLogger(__name__)
 
 
@@ -58,6 +61,8 @@ class WorkerProcess:
         for option in (socket.SO_SNDTIMEO, socket.SO_RCVTIMEO):
             ours.setsockopt(socket.SOL_SOCKET, option, limit)
         self._connection = Connection(ours.detach())
+        self._readable = select.poll()  # kept: `Connection.poll` makes a selector each time
+        self._readable.register(self._connection, select.POLLIN)
 
     def wait_until_ready(self) -> None:
         """Raises `WorkerLostError` where it does not start."""
@@ -108,14 +113,16 @@ class WorkerProcess:
         """Until there is a reply; tells the process what is not wanted any more."""
         told: frozenset[int] = frozenset()
         stuck_at = None
-        while not self._arrived(_POLL_SECONDS):
-            if indices := wanted.cancelled() - told:
-                told |= indices
+        poll_seconds = _POLL_SECONDS + wanted.count * _POLL_SECONDS_AN_ITEM
+        while not self._arrived(poll_seconds):
+            cancelled = wanted.cancelled()
+            if indices := cancelled - told:
+                told = cancelled
                 try:
                     self._connection.send(Cancel(indices=sorted(indices)))
                 except OSError as error:
                     raise self._lose(repr(error)) from error
-            if wanted.nothing():
+            if wanted.nothing_left():
                 stuck_at = stuck_at or time.monotonic() + _STUCK_SECONDS
                 if time.monotonic() > stuck_at:
                     self._lose("it does not stop")
@@ -123,7 +130,7 @@ class WorkerProcess:
 
     def _arrived(self, seconds: float) -> bool:
         try:
-            return self._connection.poll(seconds)
+            return bool(self._readable.poll(seconds * 1_000))
         except OSError as error:
             raise self._lose(repr(error)) from error
 
