@@ -27,11 +27,11 @@ from dragoman_models.errors import (
     OverloadedError,
     WorkCancelledError,
 )
-from dragoman_models.language_model.completion import CompletionOptions
+from dragoman_models.language_model.completion_options import CompletionOptions
 from dragoman_models.language_model.config import NetworkConfig as LanguageModelConfig
 from dragoman_models.language_model.generation_options import GenerationOptions
 from dragoman_models.language_model.network import LanguageModelNetwork
-from dragoman_models.language_model.scoring import TextToScore
+from dragoman_models.language_model.text_scores import TextToScore
 from dragoman_models.language_model.text_vocabulary import count_vocabulary
 from dragoman_models.registry import load_model
 from dragoman_models.tokenizer import EOS, train_tokenizer
