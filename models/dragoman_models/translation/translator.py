@@ -24,6 +24,7 @@ from dragoman_models.translation.phrases import (
     phrase_violations,
 )
 from dragoman_models.translation.searched_network import PlainModel, searched
+from dragoman_models.translation.sentence_splitting import split_sentences as split_text
 from dragoman_models.translation.shortlist import Shortlist
 from dragoman_models.translation.source_search import SourceSearch, of_batch, searchable
 from dragoman_models.translation.source_task import SourceRequest, SourceTask
@@ -33,7 +34,6 @@ from dragoman_models.translation.source_violations import (
     long_prefixes,
     without_translation,
 )
-from dragoman_models.translation.sentence_splitting import split_sentences as split_text
 from dragoman_models.translation.split_translation import sentence_batch
 from dragoman_models.translation.target_scoring import ScoredTarget, score_targets
 from dragoman_models.translation.translation_options import TranslationOptions
