@@ -46,7 +46,7 @@ class LeanConnection(asyncio.Protocol):
         self._deadlines: deque[tuple[float, int]] = deque()
         self._next_stream = 1
         self._window = _FIRST_WINDOW
-        self._held: deque[bytes] = deque()  # for want of window
+        self._held: deque[tuple[int, int, bytes]] = deque()  # stream, bytes of data, frames
         self._flushing = False
         self._received = b""
         self._transport: asyncio.Transport | None = None
@@ -74,10 +74,9 @@ class LeanConnection(asyncio.Protocol):
         self._open[stream] = answer
         self._deadlines.append((time.monotonic() + self._deadline, stream))
         message = struct.pack(">BI", 0, len(request)) + request
-        self._held.append(
-            _frame(_HEADERS, _END_HEADERS, stream, self._headers)
-            + _frame(_DATA, _END_STREAM, stream, message)
-        )
+        frames = _frame(_HEADERS, _END_HEADERS, stream, self._headers)
+        frames += _frame(_DATA, _END_STREAM, stream, message)
+        self._held.append((stream, len(message), frames))
         if not self._flushing:  # once for all calls of this turn of the loop
             self._flushing = True
             asyncio.get_running_loop().call_soon(self._send_held)
@@ -124,12 +123,15 @@ class LeanConnection(asyncio.Protocol):
             raise ConnectionError(f"the server ended the connection: {payload[8:]!r}")
 
     def _send_held(self) -> None:
-        """The first requests fit into the window of a stream; that of the connection may not."""
+        """What the connection's window has room for; it is of data alone. A request is smaller than
+        the window of its own stream."""
         self._flushing = False
         ready = []
-        while self._held and self._window >= len(self._held[0]):
-            ready.append(self._held.popleft())
-            self._window -= len(ready[-1])
+        while self._held and self._window >= self._held[0][1]:
+            stream, size, frames = self._held.popleft()
+            if stream in self._open:  # or it is too late
+                ready.append(frames)
+                self._window -= size
         if ready and self._transport is not None:
             self._transport.writelines(ready)
 
