@@ -167,8 +167,11 @@ class WorkerSettings(BaseModel):
 
 
 def _count(setting: Workers) -> int:
-    if setting != "auto":
-        return int(setting)
+    return available_cores() if setting == "auto" else int(setting)
+
+
+def available_cores() -> int:
+    """Cores that this process may run on."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     return cores or 1
 

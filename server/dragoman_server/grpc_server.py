@@ -21,7 +21,7 @@ from dragoman_server.batching.fair_queue import BatchLimits
 from dragoman_server.batching.observer import BatchObserver
 from dragoman_server.batching.quotas import ClientQuota
 from dragoman_server.batching.server_load import ServerLoad
-from dragoman_server.config import Limits, ServerSettings
+from dragoman_server.config import Limits, ServerSettings, available_cores
 from dragoman_server.health import ServerHealth
 from dragoman_server.interceptors.access_log import AccessLog
 from dragoman_server.interceptors.admission import CallAdmission
@@ -181,7 +181,16 @@ def _batcher(settings: ServerSettings, observer: BatchObserver | None) -> Batche
             burst_seconds=quotas.burst_seconds,
         ),
         observer=observer,
+        longest_gathering=_longest_gathering(settings),
     )
+
+
+def _longest_gathering(settings: ServerSettings) -> float:
+    """Where the front end has a core of its own, a model can begin with the first callers while the
+    others come. Where models have all cores, it would only take the time from them."""
+    models = max(settings.processes().values())
+    has_own_core = settings.engine == "ray" or 0 < models < available_cores()
+    return 0.05 if has_own_core else 0.25
 
 
 def _image_batcher(settings: ServerSettings, observer: BatchObserver | None) -> Batcher:

@@ -8,8 +8,9 @@ from dragoman_server.batching.drain_rate import DrainRates, batches_of
 from dragoman_server.batching.fair_queue import FairQueue, Flow
 from dragoman_server.caller import Caller
 
-# A rate is an estimate: a call that would be ready at the last moment is as good as late.
-_MARGIN = 1.2
+# A rate is an estimate, and calls that come later take their share: a call that would be ready at
+# the last moment is as good as late.
+_MARGIN = 1.5
 # After its batch, an answer passes through the event loop a few times before it leaves.
 _TURNS_OF_AN_ANSWER = 4
 _LATENESS_WEIGHT = 0.2

@@ -1,9 +1,8 @@
 """Gathers the work of concurrent calls into batches and has them run by a few threads.
 
 A worker that is idle takes what is there at the end of the loop's turn, so a lone caller never
-waits for others. While all workers are busy, arrivals gather. When a batch of several calls has
-ended, their callers are likely to come again within the next milliseconds: the next batch then
-waits for as many calls, but for no longer than a twentieth of the time that the last one took.
+waits for others. While all workers are busy, arrivals gather; after a batch of several calls, the
+next one waits a little for their callers to come again (`gathering`).
 """
 
 import asyncio
@@ -17,15 +16,13 @@ from dragoman_models.errors import OverloadedError, WorkCancelledError
 from dragoman_server.batching.admission import Admission, QueueLimits
 from dragoman_server.batching.engine import Lane, Work
 from dragoman_server.batching.fair_queue import BatchLimits, FairQueue, Flow, Item
+from dragoman_server.batching.gathering import Gathering
 from dragoman_server.batching.observer import BatchObserver, BatchRecord, NoObserver
 from dragoman_server.batching.quotas import ClientQuota, ClientQuotas
 from dragoman_server.batching.running_batch import Failure, RunningBatch
 from dragoman_server.batching.shed_gate import ShedGate
 from dragoman_server.caller import Caller, current_caller
 from dragoman_server.errors import QuotaExceededError
-
-_GATHERING_SHARE = 0.05  # of the last batch's time, which callers can hardly notice
-_LONGEST_GATHERING = 0.05
 
 
 class Batcher:
@@ -35,9 +32,11 @@ class Batcher:
         self, name: str, *, worker_threads: int, queue: QueueLimits | None = None,
         batch: BatchLimits | None = None, quota: ClientQuota | None = None,
         observer: BatchObserver | None = None, clock: Callable[[], float] = time.monotonic,
+        longest_gathering: float = 0.05,
     ) -> None:  # fmt: skip
         """`name` stands in errors ("the queue of NAME is full"); `clock` is `time.monotonic`, or
-        something that a test controls."""
+        something that a test controls; `longest_gathering` is the share of a batch's time that the
+        next one waits at most for the callers of the last (`gathering`)."""
         self.observer = observer or NoObserver()
         self._name = name
         self._workers = worker_threads
@@ -49,7 +48,7 @@ class Batcher:
         self._gate = ShedGate(name)
         self._running: set[RunningBatch] = set()
         self._scheduled = False
-        self._gather_until, self._gather_calls = 0.0, 0
+        self._gathering = Gathering(longest_gathering)
         self._room: list[asyncio.Future[None]] = []
         self._closed = False
 
@@ -167,13 +166,13 @@ class Batcher:
     def _dispatch(self) -> None:
         self._scheduled = False
         while self._idle > 0 and self._queue.calls and not self._closed:
-            left = self._gather_until - self._clock()
-            if left > 0 and self._queue.calls < self._gather_calls:
+            left = self._gathering.left(self._queue.calls, self._clock())
+            if left > 0:
                 if not self._scheduled:
                     self._scheduled = True
                     asyncio.get_running_loop().call_later(left, self._dispatch)
                 return
-            self._gather_calls = 0
+            self._gathering.batch_begins()
             items = self._without_late(self._queue.take())
             if items:
                 self._start(items)
@@ -215,9 +214,7 @@ class Batcher:
                 item.answer.set_result(outcome)
         if cancelled < len(batch.items) and not batch.failed:
             self._admission.rates.measured(batch.kind, batch.cost, seconds)
-        if batch.calls > 1:
-            self._gather_calls = batch.calls
-            self._gather_until = self._clock() + min(_GATHERING_SHARE * seconds, _LONGEST_GATHERING)
+        self._gathering.batch_ended(batch.calls, seconds, self._clock())
         self.observer.batch_ended(
             BatchRecord(
                 kind=batch.kind, items=len(batch.items), calls=batch.calls, cost=batch.cost,

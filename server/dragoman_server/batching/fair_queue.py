@@ -15,13 +15,14 @@ cannot share its batches, in the one after.
 import heapq
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Collection, Hashable, Iterable, Iterator
+from collections.abc import Callable, Hashable, Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import count
 from typing import Any
 
 from dragoman_models.errors import DragomanError, WorkCancelledError
 from dragoman_server.batching.engine import Lane, Work
+from dragoman_server.batching.turns import Turns
 from dragoman_server.batching.virtual_time import VirtualTime
 from dragoman_server.errors import DeadlinePassedError
 
@@ -103,8 +104,8 @@ class Flow(_Sharer):
             return WorkCancelledError()
         return DeadlinePassedError("the deadline passed before the work was done")
 
-    def add(self, item: Item) -> None:
-        self._bands.setdefault(length_band(item.work.length), deque()).append(item)
+    def add(self, item: Item, band: int) -> None:
+        self._bands.setdefault(band, deque()).append(item)
         self.cost += item.work.cost
         self.total += item.work.cost
         self.count += 1
@@ -113,9 +114,12 @@ class Flow(_Sharer):
         """The band of the item that has waited longest."""
         return min(self._bands, key=lambda band: self._bands[band][0].number)
 
-    def peek(self, band: int) -> Item | None:
-        waiting = self._bands.get(band)
-        return waiting[0] if waiting else None
+    def peek(self, band: int) -> Item:
+        return self._bands[band][0]
+
+    def has_waiting(self, band: int) -> bool:
+        """Whether an item of the band waits."""
+        return band in self._bands
 
     def pop(self, band: int) -> Item:
         waiting = self._bands[band]
@@ -141,6 +145,7 @@ class _Client(_Sharer):
         super().__init__()
         self.time = VirtualTime()
         self.flows: dict[Flow, None] = {}  # in the order of arrival
+        self.turns: Turns[Flow] = Turns()
         self.cost = 0  # of all that waits
         self.totals: Counter[int] = Counter()  # flows by the cost of all that they ever had
 
@@ -183,12 +188,17 @@ class FairQueue:
         ]
         if items and not flow.count:
             self._activate(flow)
-        before = flow.total
+        if not items:
+            return []
+        client, before = self._clients[flow.client], flow.total
         for item in items:
-            flow.add(item)
+            band = length_band(item.work.length)
+            is_first = not flow.has_waiting(band)
+            flow.add(item, band)
+            if is_first:
+                client.turns.enter((flow.lane.key, band), flow)
             self._count(item, 1)
-        if items:
-            self._clients[flow.client].total_changed(before, flow.total)
+        client.total_changed(before, flow.total)
         return items
 
     def remove(self, flow: Flow) -> list[Item]:
@@ -206,7 +216,8 @@ class FairQueue:
         if not clients:
             return []
         first = min(clients, key=lambda one: one.order)
-        head = min(first.flows, key=lambda one: one.order)
+        head = first.turns.first_of_all()
+        assert head is not None  # noqa: S101 - an active client has a flow that waits
         batch = self._gathered(clients, head.lane, head.first_band())
         self._charge(batch, clients)
         for flow in {item.flow: None for item in batch}:
@@ -241,7 +252,7 @@ class FairQueue:
 
     def _gathered(self, clients: list[_Client], lane: Lane, band: int) -> list[Item]:
         """Items of the lane and band, each from whoever is next, within the limits."""
-        ready = _Turns(clients, lane, band)
+        ready = _ClientTurns(clients, lane, band)
         most = lane.max_items or self.limits.items
         batch: list[Item] = []
         cost = 0
@@ -257,14 +268,20 @@ class FairQueue:
         """Let virtual time pass; the tags of those who were served have moved on already."""
         number = next(self._batches)
         costs: Counter[str] = Counter()
+        starts: dict[str, float] = {}
         for item in batch:
-            costs[item.flow.client] += item.work.cost
+            name = item.flow.client
+            costs[name] += item.work.cost
+            starts[name] = min(starts.get(name, item.flow.start), item.flow.start)
             item.flow.served = number
         for name, cost in costs.items():
             client = self._clients[name]
             client.served = number
-            _pass_time(client.time, cost, client.flows)
-        _pass_time(self._time, sum(costs.values()), clients)
+            waiting = client.turns.first_of_all()
+            start = starts[name] if waiting is None else min(starts[name], waiting.start)
+            _pass_time(client.time, cost, len(client.flows), start)
+        start = min(one.start for one in clients)
+        _pass_time(self._time, sum(costs.values()), len(clients), start)
 
     def _activate(self, flow: Flow) -> None:
         client = self._clients.get(flow.client)
@@ -286,6 +303,7 @@ class FairQueue:
         client.total_changed(flow.total, None)
         client.time.leave(flow.start)
         if not client.flows:
+            client.turns.clear()
             self._time.leave(client.start)
         self.calls -= 1
         waiting = self.kinds[flow.lane.kind]
@@ -312,45 +330,36 @@ class FairQueue:
         self.cost += sign * item.work.cost
 
 
-def _pass_time(time: VirtualTime, work: int, sharers: Collection[_Sharer]) -> None:
-    time.pass_by(work, len(sharers))
-    time.now = max(time.now, min(one.start for one in sharers))
+def _pass_time(time: VirtualTime, work: int, sharers: int, earliest_start: float) -> None:
+    time.pass_by(work, sharers)
+    time.now = max(time.now, earliest_start)
 
 
-class _Turns:
+class _ClientTurns:
     """Whose item is next, among those that have one of the lane and band."""
 
     def __init__(self, clients: list[_Client], lane: Lane, band: int) -> None:
-        self._band = band
+        self._key = lane.key, band
         self._tie = count()
-        self._heap: list[Any] = []
-        for client in clients:
-            flows = [
-                (flow.order, next(self._tie), flow)
-                for flow in client.flows
-                if flow.lane.key == lane.key and flow.peek(band) is not None
-            ]
-            if flows:
-                heapq.heapify(flows)
-                self._heap.append((client.order, next(self._tie), client, flows))
+        self._heap: list[Any] = [
+            (client.order, next(self._tie), client)
+            for client in clients
+            if client.turns.first(self._key) is not None
+        ]
         heapq.heapify(self._heap)
 
     def __iter__(self) -> Iterator[tuple[Flow, Item]]:
         """Each flow with the item that is next; going on means that it has been taken."""
+        _, band = self._key
         while self._heap:
-            _, _, client, flows = self._heap[0]
-            _, _, flow = flows[0]
-            item = flow.peek(self._band)
+            _, _, client = self._heap[0]
+            flow = client.turns.first(self._key)
+            item = flow.peek(band)
             yield flow, item
             client.start += item.work.cost
             flow.start += item.work.cost
-            _advance(flows, (flow.order, next(self._tie), flow), flow.peek(self._band) is not None)
-            _advance(self._heap, (client.order, next(self._tie), client, flows), bool(flows))
-
-
-def _advance(heap: list[Any], entry: Any, stays: bool) -> None:
-    """Puts the first of the heap where it belongs now, or takes it out."""
-    if stays:
-        heapq.heapreplace(heap, entry)
-    else:
-        heapq.heappop(heap)
+            client.turns.served(self._key)
+            if client.turns.first(self._key) is None:
+                heapq.heappop(self._heap)
+            else:
+                heapq.heapreplace(self._heap, (client.order, next(self._tie), client))

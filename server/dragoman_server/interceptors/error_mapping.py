@@ -1,7 +1,7 @@
 """The one place where an exception becomes the status of a call."""
 
 import logging
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import grpc
 
@@ -9,7 +9,7 @@ from dragoman_server.error_status import call_status, is_expected
 from dragoman_server.interceptors.call import Call
 from dragoman_server.interceptors.request_id import REQUEST_ID_KEY
 
-Status: TypeAlias = "tuple[grpc.StatusCode, str, Any]"
+Status: TypeAlias = "tuple[grpc.StatusCode, str, tuple[tuple[str, str | bytes], ...]]"
 
 _DETAILS_KEY = "grpc-status-details-bin"
 _log = logging.getLogger(__name__)
@@ -24,16 +24,12 @@ def set_status(call: Call, error: Exception) -> Status:
     if not is_expected(error):
         _log.error("%s failed: request %s", call.method, call.request_id, exc_info=error)
     mapped = call_status(error, call.request_id)
-    status = (
-        mapped.code,
-        mapped.status.message,
-        (
-            (REQUEST_ID_KEY, call.request_id),
-            (_DETAILS_KEY, mapped.encoded),
-            *mapped.metadata,
-        ),
+    metadata: tuple[tuple[str, str | bytes], ...] = (
+        (REQUEST_ID_KEY, call.request_id),
+        (_DETAILS_KEY, mapped.encoded),
+        *mapped.metadata,
     )
-    call.context.set_code(status[0])
-    call.context.set_details(status[1])
-    call.context.set_trailing_metadata(status[2])
-    return status
+    call.context.set_code(mapped.code)
+    call.context.set_details(mapped.status.message)
+    call.context.set_trailing_metadata(metadata)
+    return mapped.code, mapped.status.message, metadata

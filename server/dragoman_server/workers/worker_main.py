@@ -1,10 +1,10 @@
 """The worker process: models that do one thing after the other, until the server is gone."""
 
 import os
-import queue
+import select
 import signal
 import sys
-import threading
+import time
 import traceback
 from contextlib import suppress
 from dataclasses import replace
@@ -28,6 +28,8 @@ from dragoman_server.workers.messages import (
     Unload,
 )
 
+_LOOK_SECONDS = 0.001
+
 
 def main() -> None:
     """Arguments: the number of the pipe's descriptor, and the niceness."""
@@ -40,43 +42,51 @@ def main() -> None:
 
 
 class WorkerMain:
-    """Answers requests in the main thread; another one listens, also for cancellations."""
+    """Answers requests, one after the other, in one thread. It hears of cancellations when the
+    model asks for them, at its steps: a thread that listened would take the lock from it."""
 
     def __init__(self, connection: Connection, *, niceness: int = 0) -> None:
         """`niceness` holds from the first call on that somebody may give up: to load and warm up,
         others are not let ahead, since a server that starts waits for it."""
         self._connection = connection
         self._niceness = niceness
-        self._requests: queue.SimpleQueue[Request] = queue.SimpleQueue()
         self._cancelled: set[int] = set()
+        self._arrived = select.poll()
+        self._arrived.register(connection, select.POLLIN)
+        self._looked_at = 0.0
         self._models: dict[int, Any] = {}
         self._engines: dict[int, _HostedEngine] = {}
 
     def run(self) -> None:
         """Until the server closes the pipe, or ends in whatever way."""
-        threading.Thread(target=self._listen, daemon=True).start()
-        self._connection.send(Reply())  # ready
-        while True:
-            request = self._requests.get()
-            self._connection.send(self._reply(request))
-
-    def _listen(self) -> None:
         try:
+            self._connection.send(Reply())  # ready
             while True:
-                message = self._connection.recv()
-                if isinstance(message, Cancel):
-                    self._cancelled.update(message.indices)
-                    continue
-                if isinstance(message, Load):
-                    descriptor = recv_handle(self._connection)
-                    message = replace(
-                        message, bundle=replace(message.bundle, descriptor=descriptor)
-                    )
-                # The server sends nothing new before the reply, so no cancellation is of the last.
-                self._cancelled = set(message.cancelled) if isinstance(message, Call) else set()
-                self._requests.put(message)
+                request = self._received()
+                if not isinstance(request, Cancel):  # of work that had ended when it came
+                    self._connection.send(self._reply(request))
         except (EOFError, OSError):
             os._exit(0)
+
+    def _received(self) -> Request | Cancel:
+        message: Request | Cancel = self._connection.recv()
+        if isinstance(message, Load):
+            descriptor = recv_handle(self._connection)
+            return replace(message, bundle=replace(message.bundle, descriptor=descriptor))
+        return message
+
+    def _is_cancelled(self, index: int) -> bool:
+        """Whether an item of the present call is; looks every millisecond what the server says."""
+        now = time.monotonic()
+        if now - self._looked_at >= _LOOK_SECONDS:
+            self._looked_at = now
+            try:
+                while self._arrived.poll(0):
+                    # Nothing else comes before the reply.
+                    self._cancelled.update(self._connection.recv().indices)
+            except (EOFError, OSError):
+                os._exit(0)
+        return index in self._cancelled
 
     def _reply(self, request: Request) -> Reply:
         try:
@@ -128,10 +138,11 @@ class WorkerMain:
             os.nice(self._niceness)
             self._niceness = 0
         options = dict(request.options)
+        self._cancelled = set(request.cancelled)
         if request.cancelling is Cancelling.WHOLE:
-            options["cancelled"] = lambda: 0 in self._cancelled
+            options["cancelled"] = lambda: self._is_cancelled(0)
         elif request.cancelling is Cancelling.EACH:
-            options["cancelled"] = lambda index: index in self._cancelled
+            options["cancelled"] = self._is_cancelled
         model = self._models[request.model]
         if request.partners:
             model = model.ensemble_with([self._models[number] for number in request.partners])

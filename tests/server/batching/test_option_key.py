@@ -10,7 +10,7 @@ import pytest
 from dragoman.v1 import translation_service_pb2 as pb
 from dragoman_models.search.beam_search import EarlyStopping
 from dragoman_models.translation.translation_options import TranslationOptions
-from dragoman_server.batching.option_key import option_key, request_key
+from dragoman_server.batching.option_key import HashedKey, option_key, request_key
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,3 +73,11 @@ def test_a_request_without_its_items_and_its_model() -> None:
     assert key == request_key(request("b", "", beam_width=2), "sources")
     assert key != request_key(request("a", "m", beam_width=3), "sources")
     assert key != request_key(request("a", "m"), "sources")
+
+
+def test_a_hashed_key_equals_what_its_value_does() -> None:
+    one, same, other = (HashedKey(("beam", width)) for width in (5, 5, 6))
+    assert one == same
+    assert hash(one) == hash(same)
+    assert one != other
+    assert one != ("beam", 5)

@@ -34,6 +34,13 @@ def test_calls_like_a_refused_one_are_refused_with_the_time_to_come_back() -> No
     assert closed_gate("queue").refusal(caller(None), 100.1) is not None
 
 
+def test_a_method_is_closed_as_long_as_it_is_for_any_client() -> None:
+    gate = closed_gate()
+    assert gate.closed("/a/Translate", 100.1)
+    assert not gate.closed("/a/Embed", 100.1)
+    assert not gate.closed("/a/Translate", 100.3)
+
+
 def test_other_calls_are_judged_by_themselves() -> None:
     gate = closed_gate()
     for other in (
