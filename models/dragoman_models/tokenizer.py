@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import io
+import random
 from collections.abc import Iterable, Sequence
 from typing import Literal
 
 import sentencepiece
 
 from dragoman_models.errors import TrainingError
+from dragoman_models.segmentation_sampling import BpeSampler, UnigramSampler, words_of
 
 PAD, UNK, BOS, EOS = range(4)
 SubwordModel = Literal["unigram", "bpe"]
@@ -43,6 +45,7 @@ class SubwordTokenizer:
             getattr(self._processor, f"{name}_id")() for name in ("pad", "unk", "bos", "eos")
         ]
         self._pieces = tuple(self._processor.id_to_piece(list(range(self.vocabulary_size))))
+        self._samplers: dict[float, UnigramSampler | BpeSampler] = {}
         if special != [PAD, UNK, BOS, EOS]:
             raise RuntimeError(f"pad, unk, bos and eos must be pieces 0 to 3, but are {special}")
 
@@ -95,19 +98,33 @@ class SubwordTokenizer:
             return b""
         return str(self._processor.id_to_piece(id_)).replace(_BLANK, " ").encode()
 
-    def sample(self, text: str, *, alpha: float) -> list[int]:
+    def sample(self, text: str, chance: random.Random, *, alpha: float) -> list[int]:
         """A segmentation drawn at random.
 
         A unigram model draws from the lattice with smoothing ``alpha`` (Kudo 2018, section 3.3):
         0 makes all segmentations equally probable. Byte-pair encoding leaves out each merge with
         probability ``alpha`` (BPE-dropout, Provilkov et al. 2020, algorithm 1): 0 leaves out none.
 
-        Draws come from sentencepiece's own generator: see ``seed_sampling``.
+        Words with characters that are no pieces, but bytes, keep their most probable pieces.
         """
-        ids: list[int] = self._processor.encode(
-            _encodable(text), enable_sampling=True, alpha=alpha, nbest_size=-1
-        )
-        return ids
+        if alpha not in self._samplers:
+            self._samplers[alpha] = self._sampler(alpha)
+        sampler, ids, drawn = self._samplers[alpha], self.encode(text), list[int]()
+        pieces = self.pieces(ids)
+        for word in words_of(pieces, _BLANK):
+            found = sampler.sample("".join(pieces[i] for i in word), chance)
+            drawn += [ids[i] for i in word] if found is None else found
+        return drawn
+
+    def _sampler(self, alpha: float) -> UnigramSampler | BpeSampler:
+        plain = [
+            i for i in range(self.vocabulary_size)
+            if i not in (PAD, UNK, BOS, EOS) and not self._processor.is_byte(i)
+        ]  # fmt: skip
+        scores = {self._pieces[i]: (i, self._processor.get_score(i)) for i in plain}
+        # Byte-pair encoding numbers its merges; logarithms of probabilities are no whole numbers.
+        merges = all(score.is_integer() for _, score in scores.values())
+        return (BpeSampler if merges else UnigramSampler)(scores, alpha=alpha)
 
     def decode(self, ids: Sequence[int]) -> str:
         """Text of the pieces; pad, bos and eos leave no trace."""
@@ -116,11 +133,6 @@ class SubwordTokenizer:
     def pieces(self, ids: Sequence[int]) -> tuple[str, ...]:
         """The pieces as written in the vocabulary, a leading blank shown as U+2581."""
         return tuple(self._pieces[i] for i in ids)
-
-
-def seed_sampling(seed: int) -> None:
-    """Fixes what ``SubwordTokenizer.sample`` draws from here on, in this process."""
-    sentencepiece.set_random_generator_seed(seed)
 
 
 def train_tokenizer(

@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 
 from dragoman_models.errors import TrainingError
-from dragoman_models.tokenizer import BOS, SubwordTokenizer, seed_sampling, train_tokenizer
+from dragoman_models.tokenizer import BOS, SubwordTokenizer, train_tokenizer
 from dragoman_models.training import write_atomically
 from dragoman_models.translation.case_noise import change_case
 from dragoman_models.translation.corpus import (
@@ -110,7 +110,6 @@ class RunData:
         """
         recipe = self.recipe
         chance = random.Random(f"{recipe.seed}/{number}")
-        seed_sampling(chance.getrandbits(31))
         pairs = [self._encode(pair, chance, synthetic=False) for pair in self.train_pairs]
         pairs += [
             self._encode(pair, chance, synthetic=True) for pair in self._drawn_synthetic(chance)
@@ -140,7 +139,7 @@ class RunData:
 
     def _pieces(self, text: str, sampling: float, chance: random.Random) -> list[int]:
         if chance.random() < sampling:
-            return self.tokenizer.sample(text, alpha=self.recipe.sampling_alpha)
+            return self.tokenizer.sample(text, chance, alpha=self.recipe.sampling_alpha)
         return self.tokenizer.encode(text)
 
     def encoded_dev(self) -> list[EncodedPair]:
