@@ -5,7 +5,7 @@ BIN := .venv/bin
 INSTALLED := .venv/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install serve test test-ray chaos-test load-test fuzz benchmark-translation lint format proto api-baseline constraints clean
+.PHONY: help install serve test test-ray chaos-test load-test fuzz benchmark-translation lint format proto async-client api-baseline constraints clean
 
 help:  ## Show the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -39,7 +39,7 @@ fuzz: install  ## Send every method requests of all kinds for ten minutes; optio
 benchmark-translation: install  ## Time translation, beside the peers in DRAGOMAN_PEERS; options in BENCHMARK_OPTIONS
 	$(BIN)/python -m tests.benchmarks.translation.compare_speed $(BENCHMARK_OPTIONS)
 
-lint: install  ## Check style, types, the API, the generated stubs, the dependencies and the import directions
+lint: install  ## Check style, types, the API, the generated code, the dependencies and the import directions
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
@@ -47,6 +47,7 @@ lint: install  ## Check style, types, the API, the generated stubs, the dependen
 	$(BIN)/buf format --diff --exit-code
 	$(BIN)/buf breaking proto --against proto/api_baseline.json
 	$(BIN)/python scripts/generate_stubs.py --check
+	$(BIN)/python scripts/generate_async_client.py --check
 	$(BIN)/python scripts/audit_dependencies.py
 	$(BIN)/python -m pytest -q tests/test_import_directions.py
 
@@ -57,6 +58,9 @@ format: install  ## Format the code and the .proto files
 
 proto: install  ## Generate the stubs beside the .proto files
 	$(BIN)/python scripts/generate_stubs.py
+
+async-client: install  ## Make the asynchronous client's methods from the synchronous ones
+	$(BIN)/python scripts/generate_async_client.py
 
 api-baseline: install  ## Record the API that later changes may not break: at a release only
 	$(BIN)/buf build proto --exclude-source-info --output proto/api_baseline.json

@@ -16,13 +16,17 @@ from collections.abc import (
 )
 from contextlib import aclosing
 from types import TracebackType
-from typing import TypeVar, cast, overload
+from typing import TypeVar, cast
 
 import grpc
 from google.protobuf.message import Message
 
 from dragoman_client import aio_streams, aio_translation_streams, batch_calls, calls
-from dragoman_client.aio_image_methods import AsyncImageMethods
+from dragoman_client.aio_methods.images import AsyncImageMethods
+from dragoman_client.aio_methods.language_models import AsyncLanguageModelMethods
+from dragoman_client.aio_methods.models import AsyncModelMethods
+from dragoman_client.aio_methods.translation import AsyncTranslationMethods
+from dragoman_client.aio_methods.word_vectors import AsyncWordVectorMethods
 from dragoman_client.batch_calls import BatchCall
 from dragoman_client.calls import Call, OneOrMany
 from dragoman_client.channel import (
@@ -39,43 +43,32 @@ from dragoman_client.credentials import Tls
 from dragoman_client.errors import (
     DeadlineExceededError,
     DragomanClientError,
+    QuotaExceededError,
     ServerError,
     UnavailableError,
 )
+from dragoman_client.image_jobs import ImageJob
 from dragoman_client.options import (
     AnalogyMethod,
     GenerationOptions,
-    LengthNormalization,
-    ScoringOptions,
     SearchOptions,
     TranslationOptions,
     WordLookup,
 )
 from dragoman_client.queries import Query
-from dragoman_client.requests import Model, PhrasesOfEach
+from dragoman_client.requests.fields import Model
 from dragoman_client.responses import ItemResult
 from dragoman_client.results import (
     GenerationEvent,
     HealthStatus,
-    Hypothesis,
-    ModelCard,
-    ModelInfo,
-    ModelState,
     Neighbors,
-    Similarity,
-    TextScore,
     Translation,
-    TranslationScores,
     WordVector,
 )
 from dragoman_client.status_errors import FailedCall, error_of_call, not_ready
 from dragoman_client.stream_retries import StreamRetries
 from dragoman_client.translation_streams import OnSummary, OrderedStream
-from dragoman_client.word_test_sets import (
-    EvaluationProgress,
-    WordTestSet,
-    WordVectorEvaluation,
-)
+from dragoman_client.word_test_sets import EvaluationProgress, WordTestSet, WordVectorEvaluation
 
 Response = TypeVar("Response", bound=Message)
 Answer = TypeVar("Answer")
@@ -84,7 +77,13 @@ Item = TypeVar("Item")
 _PAUSE_BEFORE_ASKING_AGAIN = 0.1  # seconds, where a server that starts was found and lost again
 
 
-class AsyncClient(AsyncImageMethods):
+class AsyncClient(
+    AsyncWordVectorMethods,
+    AsyncTranslationMethods,
+    AsyncLanguageModelMethods,
+    AsyncImageMethods,
+    AsyncModelMethods,
+):
     """Calls a Dragoman server and waits for its answers, many at once in one event loop.
 
     Close it, or use it in an ``async with`` statement. Each call takes one item or many. One item
@@ -145,157 +144,7 @@ class AsyncClient(AsyncImageMethods):
         if self._opened is not None:
             await self._opened.close()
 
-    # --- word vectors ---
-    # A str is a Sequence[str] as well: where the overloads overlap, the first one holds.
-
-    @overload
-    async def embed(  # type: ignore[overload-overlap]
-        self,
-        words: str,
-        *,
-        model: Model = "",
-        lookup: WordLookup | None = None,
-        normalize: bool = False,
-        timeout: float | None = None,
-    ) -> WordVector: ...
-
-    @overload
-    async def embed(
-        self,
-        words: Sequence[str],
-        *,
-        model: Model = "",
-        lookup: WordLookup | None = None,
-        normalize: bool = False,
-        timeout: float | None = None,
-    ) -> list[ItemResult[WordVector]]: ...
-
-    async def embed(
-        self,
-        words: str | Sequence[str],
-        *,
-        model: Model = "",
-        lookup: WordLookup | None = None,
-        normalize: bool = False,
-        timeout: float | None = None,
-    ) -> OneOrMany[WordVector]:
-        """The vector of a word, or of each of many; ``normalize`` scales them to length 1."""
-        call = calls.embed(words, model=model, lookup=lookup, normalize=normalize)
-        return await self._run(call, timeout)
-
-    @overload
-    async def similarity(
-        self,
-        first: str,
-        second: str,
-        /,
-        *,
-        model: Model = "",
-        lookup: WordLookup | None = None,
-        timeout: float | None = None,
-    ) -> Similarity: ...
-
-    @overload
-    async def similarity(
-        self,
-        pairs: Sequence[tuple[str, str]],
-        /,
-        *,
-        model: Model = "",
-        lookup: WordLookup | None = None,
-        timeout: float | None = None,
-    ) -> list[ItemResult[Similarity]]: ...
-
-    async def similarity(
-        self,
-        first: str | Sequence[tuple[str, str]],
-        second: str | None = None,
-        /,
-        *,
-        model: Model = "",
-        lookup: WordLookup | None = None,
-        timeout: float | None = None,
-    ) -> OneOrMany[Similarity]:
-        """The cosine of two words, or of each of many pairs."""
-        call = calls.similarity(first, second, model=model, lookup=lookup)
-        return await self._run(call, timeout)
-
-    @overload
-    async def nearest(  # type: ignore[overload-overlap]
-        self,
-        queries: Query,
-        *,
-        model: Model = "",
-        options: SearchOptions | None = None,
-        timeout: float | None = None,
-    ) -> Neighbors: ...
-
-    @overload
-    async def nearest(
-        self,
-        queries: Sequence[Query],
-        *,
-        model: Model = "",
-        options: SearchOptions | None = None,
-        timeout: float | None = None,
-    ) -> list[ItemResult[Neighbors]]: ...
-
-    async def nearest(
-        self,
-        queries: Query | Sequence[Query],
-        *,
-        model: Model = "",
-        options: SearchOptions | None = None,
-        timeout: float | None = None,
-    ) -> OneOrMany[Neighbors]:
-        """The words nearest to a word, a vector or a weighted sum of words, or to each of many."""
-        call = calls.nearest(queries, model=model, options=options)
-        return await self._run(call, timeout)
-
-    @overload
-    async def analogy(
-        self,
-        a: str,
-        b: str,
-        c: str,
-        /,
-        *,
-        model: Model = "",
-        options: SearchOptions | None = None,
-        method: AnalogyMethod | None = None,
-        timeout: float | None = None,
-    ) -> Neighbors: ...
-
-    @overload
-    async def analogy(
-        self,
-        questions: Sequence[tuple[str, str, str]],
-        /,
-        *,
-        model: Model = "",
-        options: SearchOptions | None = None,
-        method: AnalogyMethod | None = None,
-        timeout: float | None = None,
-    ) -> list[ItemResult[Neighbors]]: ...
-
-    async def analogy(
-        self,
-        a: str | Sequence[tuple[str, str, str]],
-        b: str | None = None,
-        c: str | None = None,
-        /,
-        *,
-        model: Model = "",
-        options: SearchOptions | None = None,
-        method: AnalogyMethod | None = None,
-        timeout: float | None = None,
-    ) -> OneOrMany[Neighbors]:
-        """Completes "a is to b as c is to ...", or each of many such questions.
-
-        ``method`` is how a candidate is scored; THREE_COS_ADD unless it says otherwise.
-        """
-        call = calls.analogy(a, b, c, model=model, options=options, method=method)
-        return await self._run(call, timeout)
+    # --- streams; what gets one answer to one request is in ``aio_methods`` ---
 
     def embed_stream(
         self,
@@ -372,57 +221,6 @@ class AsyncClient(AsyncImageMethods):
                     return event
         raise ServerError("the server ended the evaluation without a result")
 
-    # --- translation ---
-
-    @overload
-    async def translate(  # type: ignore[overload-overlap]
-        self,
-        sources: str,
-        *,
-        model: Model = "",
-        options: TranslationOptions | None = None,
-        target_prefix: str = "",
-        required_phrases: Sequence[str] = (),
-        banned_phrases: Sequence[str] = (),
-        timeout: float | None = None,
-    ) -> Translation: ...
-
-    @overload
-    async def translate(
-        self,
-        sources: Sequence[str],
-        *,
-        model: Model = "",
-        options: TranslationOptions | None = None,
-        target_prefix: str | Sequence[str] = "",
-        required_phrases: PhrasesOfEach = (),
-        banned_phrases: PhrasesOfEach = (),
-        timeout: float | None = None,
-    ) -> list[ItemResult[Translation]]: ...
-
-    async def translate(
-        self,
-        sources: str | Sequence[str],
-        *,
-        model: Model = "",
-        options: TranslationOptions | None = None,
-        target_prefix: str | Sequence[str] = "",
-        required_phrases: PhrasesOfEach = (),
-        banned_phrases: PhrasesOfEach = (),
-        timeout: float | None = None,
-    ) -> OneOrMany[Translation]:
-        """Translates a text, or each of many.
-
-        ``target_prefix`` is what each translation begins with: one for all, or one for each.
-        ``required_phrases`` is what each contains, ``banned_phrases`` what none does, beside those
-        of the options: a list for all texts, or a list for each.
-        """
-        call = calls.translate(
-            sources, model=model, options=options, target_prefix=target_prefix,
-            required_phrases=required_phrases, banned_phrases=banned_phrases,
-        )  # fmt: skip
-        return await self._run(call, timeout)
-
     def translate_stream(
         self,
         texts: Iterable[str] | AsyncIterable[str],
@@ -460,78 +258,6 @@ class AsyncClient(AsyncImageMethods):
             on_summary=on_summary,
         )  # fmt: skip
 
-    async def score_targets(
-        self,
-        pairs: Sequence[tuple[str, str]],
-        *,
-        model: Model = "",
-        length_normalization: LengthNormalization | None = None,
-        length_penalty: float | None = None,
-        return_alignments: bool = False,
-        timeout: float | None = None,
-    ) -> list[ItemResult[Hypothesis]]:
-        """How probable given translations are: pairs of a source and its translation."""
-        call = calls.score_targets(
-            pairs, model=model, length_normalization=length_normalization,
-            length_penalty=length_penalty, return_alignments=return_alignments,
-        )  # fmt: skip
-        return await self._run(call, timeout)
-
-    async def score(
-        self,
-        hypotheses: Sequence[str],
-        references: Sequence[str],
-        *,
-        options: ScoringOptions | None = None,
-        timeout: float | None = None,
-    ) -> TranslationScores:
-        """BLEU, chrF and TER of translations, against one reference each."""
-        call = calls.score(hypotheses, references, options=options)
-        return await self._run(call, timeout)
-
-    # --- language models ---
-
-    @overload
-    async def score_texts(  # type: ignore[overload-overlap]
-        self,
-        texts: str,
-        *,
-        contexts: str | None = None,
-        model: Model = "",
-        return_tokens: bool = False,
-        exclude_end_of_text: bool = False,
-        timeout: float | None = None,
-    ) -> TextScore: ...
-
-    @overload
-    async def score_texts(
-        self,
-        texts: Sequence[str],
-        *,
-        contexts: Sequence[str] | None = None,
-        model: Model = "",
-        return_tokens: bool = False,
-        exclude_end_of_text: bool = False,
-        timeout: float | None = None,
-    ) -> list[ItemResult[TextScore]]: ...
-
-    async def score_texts(
-        self,
-        texts: str | Sequence[str],
-        *,
-        contexts: str | Sequence[str] | None = None,
-        model: Model = "",
-        return_tokens: bool = False,
-        exclude_end_of_text: bool = False,
-        timeout: float | None = None,
-    ) -> OneOrMany[TextScore]:
-        """How probable a text is to a language model, or each of many, after its context."""
-        call = calls.score_texts(
-            texts, contexts, model=model, return_tokens=return_tokens,
-            exclude_end_of_text=exclude_end_of_text,
-        )  # fmt: skip
-        return await self._run(call, timeout)
-
     async def generate(
         self,
         prompt: str,
@@ -544,69 +270,11 @@ class AsyncClient(AsyncImageMethods):
         end of each sample. Closing the generator stops the server's work at its next step."""
         call = calls.generate(prompt, model=model, options=options)
         seconds = self.timeout if timeout is None else checked_seconds(timeout)
-        stream = self._channel.unary_stream(
-            call.method,
-            request_serializer=type(call.request).SerializeToString,
-            response_deserializer=call.response_type.FromString,
-        )(call.request, timeout=seconds)
-        try:
-            async for response in stream:
-                yield call.read(response)
-        except grpc.RpcError as error:
-            raise self._error(error, seconds) from None
-        finally:
-            stream.cancel()
-
-    # --- images: classify, detect, embed_images and verify are in AsyncImageMethods ---
-
-    # --- models ---
-
-    async def list_models(
-        self,
-        *,
-        family: str = "",
-        states: Sequence[ModelState] = (),
-        timeout: float | None = None,
-    ) -> list[ModelInfo]:
-        """Every version of every model that the server has, of one family or in some states."""
-        models: list[ModelInfo] = []
-        token = ""
-        while True:
-            call = calls.list_models(family=family, states=states, page_token=token)
-            page = await self._run(call, timeout)
-            models += page.models
-            token = page.next_page_token
-            if not token:
-                return models
-
-    async def get_model(self, model: Model, *, timeout: float | None = None) -> ModelCard:
-        """One model with its card."""
-        return await self._run(calls.get_model(model), timeout)
-
-    async def load_model(
-        self, model: Model, *, pin: bool = False, timeout: float | None = None
-    ) -> ModelInfo:
-        """Has a model of the server's repository loaded, warmed up, and described once it answers;
-        without a version the highest one. With ``pin`` it answers from now on the calls that name
-        no version, whatever higher ones there are."""
-        return await self._run(calls.load_model(model, pin=pin), timeout)
-
-    async def unload_model(self, model: Model, *, timeout: float | None = None) -> list[ModelInfo]:
-        """Takes a version, or all of a model, out of the server's memory once the calls that it
-        answers have ended."""
-        return await self._run(calls.unload_model(model), timeout)
+        async with aclosing(self._events(call, seconds)) as events:
+            async for event in events:
+                yield event
 
     # --- health ---
-
-    async def check_health(
-        self, service: str = "", *, timeout: float | None = None
-    ) -> HealthStatus:
-        """Whether a service answers calls; the empty name stands for the server as a whole.
-
-        Raises:
-            NotFoundError: the server has no such service.
-        """
-        return await self._run(calls.check_health(service), timeout)
 
     async def wait_until_ready(self, service: str = "", *, timeout: float = 60.0) -> None:
         """Waits until the server, or one service of it, answers calls; also for one that starts.
@@ -646,6 +314,20 @@ class AsyncClient(AsyncImageMethods):
         return False
 
     # --- what all calls share ---
+
+    async def _finished(self, job: ImageJob[Answer], timeout: float | None) -> OneOrMany[Answer]:
+        """The outcome of all batches; an image too large for any call fails in its place."""
+        batches = job.batches()
+        # Files are read in a thread: others of the event loop do not wait for a disk.
+        while (batch := await asyncio.to_thread(next, batches, None)) is not None:
+            try:
+                results = await self._run(job.call_of(batch), timeout)
+            except QuotaExceededError as error:
+                if not job.refused(batch, error):
+                    raise
+            else:
+                job.answered(batch, results)
+        return job.outcome()
 
     @property
     def _channel(self) -> grpc.aio.Channel:

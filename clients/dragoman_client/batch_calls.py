@@ -18,11 +18,17 @@ from dragoman.v1.embedding_service_pb2 import (
     NearestStreamRequest,
     NearestStreamResponse,
 )
-from dragoman_client import requests, responses
+from dragoman_client import responses
 from dragoman_client.errors import ServerError
 from dragoman_client.options import SearchOptions, WordLookup
 from dragoman_client.queries import Query
-from dragoman_client.requests import Model
+from dragoman_client.requests.fields import Model
+from dragoman_client.requests.words import (
+    embed_request,
+    embed_words,
+    nearest_queries,
+    nearest_request,
+)
 from dragoman_client.responses import ItemResult
 from dragoman_client.results import Neighbors, WordVector
 
@@ -58,9 +64,9 @@ def embed_stream(
 ) -> BatchCall[str, EmbedStreamResponse, WordVector]:
     def request(words: Sequence[str], first: bool) -> EmbedStreamRequest:
         batch = (
-            requests.embed_request(words, model=model, lookup=lookup, normalize=normalize)
+            embed_request(words, model=model, lookup=lookup, normalize=normalize)
             if first
-            else requests.embed_words(words)
+            else embed_words(words)
         )
         return EmbedStreamRequest(batch=batch)
 
@@ -78,9 +84,9 @@ def nearest_stream(
 ) -> BatchCall[Query, NearestStreamResponse, Neighbors]:
     def request(queries: Sequence[Query], first: bool) -> NearestStreamRequest:
         batch = (
-            requests.nearest_request(queries, model=model, options=options)
+            nearest_request(queries, model=model, options=options)
             if first
-            else requests.nearest_queries(queries)
+            else nearest_queries(queries)
         )
         return NearestStreamRequest(batch=batch)
 

@@ -33,7 +33,7 @@ from dragoman.v1.model_service_pb2 import (
     UnloadModelResponse,
 )
 from dragoman.v1.translation_service_pb2 import ScoreTargetResponse, TranslateResponse
-from dragoman_client import requests, responses
+from dragoman_client import responses
 from dragoman_client.errors import DragomanClientError, ServerError
 from dragoman_client.options import (
     AnalogyMethod,
@@ -45,7 +45,27 @@ from dragoman_client.options import (
     WordLookup,
 )
 from dragoman_client.queries import Query, VectorQuery, WeightedWords
-from dragoman_client.requests import Model, PhrasesOfEach
+from dragoman_client.requests.fields import Model
+from dragoman_client.requests.language_models import generate_request, score_texts_request
+from dragoman_client.requests.models import (
+    get_model_request,
+    list_models_request,
+    load_model_request,
+    unload_model_request,
+)
+from dragoman_client.requests.translation import (
+    PhrasesOfEach,
+    score_request,
+    score_targets_request,
+    translate_request,
+)
+from dragoman_client.requests.words import (
+    analogy_request,
+    embed_request,
+    evaluate_word_vectors_request,
+    nearest_request,
+    similarity_request,
+)
 from dragoman_client.responses import ItemResult
 from dragoman_client.results import (
     GenerationEvent,
@@ -62,11 +82,7 @@ from dragoman_client.results import (
     TranslationScores,
     WordVector,
 )
-from dragoman_client.word_test_sets import (
-    EvaluationProgress,
-    WordTestSet,
-    WordVectorEvaluation,
-)
+from dragoman_client.word_test_sets import EvaluationProgress, WordTestSet, WordVectorEvaluation
 
 Response = TypeVar("Response", bound=Message)
 Answer = TypeVar("Answer")
@@ -93,7 +109,7 @@ def embed(
     many = [words] if isinstance(words, str) else words
     return Call(
         method="/dragoman.v1.EmbeddingService/Embed",
-        request=requests.embed_request(many, model=model, lookup=lookup, normalize=normalize),
+        request=embed_request(many, model=model, lookup=lookup, normalize=normalize),
         response_type=EmbedResponse,
         read=_reader(responses.embed_results, len(many), single=isinstance(words, str)),
     )
@@ -116,7 +132,7 @@ def similarity(
     single = isinstance(first, str)
     return Call(
         method="/dragoman.v1.EmbeddingService/Similarity",
-        request=requests.similarity_request(pairs, model=model, lookup=lookup),
+        request=similarity_request(pairs, model=model, lookup=lookup),
         response_type=SimilarityResponse,
         read=_reader(responses.similarity_results, len(pairs), single=single),
     )
@@ -129,7 +145,7 @@ def nearest(
     many: Sequence[Query] = [queries] if single else queries  # type: ignore[list-item, assignment]
     return Call(
         method="/dragoman.v1.EmbeddingService/Nearest",
-        request=requests.nearest_request(many, model=model, options=options),
+        request=nearest_request(many, model=model, options=options),
         response_type=NearestResponse,
         read=_reader(responses.nearest_results, len(many), single=single),
     )
@@ -154,7 +170,7 @@ def analogy(
     single = isinstance(a, str)
     return Call(
         method="/dragoman.v1.EmbeddingService/Analogy",
-        request=requests.analogy_request(questions, model=model, options=options, method=method),
+        request=analogy_request(questions, model=model, options=options, method=method),
         response_type=AnalogyResponse,
         read=_reader(responses.analogy_results, len(questions), single=single),
     )
@@ -172,7 +188,7 @@ def translate(
     many = [sources] if isinstance(sources, str) else sources
     return Call(
         method="/dragoman.v1.TranslationService/Translate",
-        request=requests.translate_request(
+        request=translate_request(
             many, model=model, options=options, target_prefix=target_prefix,
             required_phrases=required_phrases, banned_phrases=banned_phrases,
         ),
@@ -191,7 +207,7 @@ def score_targets(
 ) -> Call[ScoreTargetResponse, list[ItemResult[Hypothesis]]]:
     return Call(
         method="/dragoman.v1.TranslationService/ScoreTarget",
-        request=requests.score_targets_request(
+        request=score_targets_request(
             pairs, model=model, length_normalization=length_normalization,
             length_penalty=length_penalty, return_alignments=return_alignments,
         ),
@@ -212,7 +228,7 @@ def score_texts(
     before = [contexts] if isinstance(contexts, str) else contexts
     return Call(
         method="/dragoman.v1.LanguageModelService/Score",
-        request=requests.score_texts_request(
+        request=score_texts_request(
             many, before, model=model, return_tokens=return_tokens,
             exclude_end_of_text=exclude_end_of_text,
         ),
@@ -227,7 +243,7 @@ def generate(
     """A stream: ``read`` turns each of its responses into an event."""
     return Call(
         method="/dragoman.v1.LanguageModelService/Generate",
-        request=requests.generate_request(prompt, model=model, options=options),
+        request=generate_request(prompt, model=model, options=options),
         response_type=GenerateResponse,
         read=responses.generation_event,
     )
@@ -238,7 +254,7 @@ def score(
 ) -> Call[EvaluationServiceScoreResponse, TranslationScores]:
     return Call(
         method="/dragoman.v1.EvaluationService/Score",
-        request=requests.score_request(hypotheses, references, options=options),
+        request=score_request(hypotheses, references, options=options),
         response_type=EvaluationServiceScoreResponse,
         read=responses.translation_scores,
     )
@@ -255,7 +271,7 @@ def evaluate_word_vectors(
     """A stream: the progress every now and then, and the evaluation last."""
     return Call(
         method="/dragoman.v1.EvaluationService/EvaluateWordVectors",
-        request=requests.evaluate_word_vectors_request(
+        request=evaluate_word_vectors_request(
             test_sets, model=model, lookup=lookup, analogy_method=analogy_method, max_rank=max_rank
         ),
         response_type=EvaluateWordVectorsResponse,
@@ -268,7 +284,7 @@ def list_models(
 ) -> Call[ListModelsResponse, ModelPage]:
     return Call(
         method="/dragoman.v1.ModelService/ListModels",
-        request=requests.list_models_request(
+        request=list_models_request(
             family=family, states=states, page_size=_MODELS_A_PAGE, page_token=page_token
         ),
         response_type=ListModelsResponse,
@@ -279,7 +295,7 @@ def list_models(
 def get_model(model: Model) -> Call[GetModelResponse, ModelCard]:
     return Call(
         method="/dragoman.v1.ModelService/GetModel",
-        request=requests.get_model_request(model),
+        request=get_model_request(model),
         response_type=GetModelResponse,
         read=responses.model_card,
     )
@@ -288,7 +304,7 @@ def get_model(model: Model) -> Call[GetModelResponse, ModelCard]:
 def load_model(model: Model, *, pin: bool) -> Call[LoadModelResponse, ModelInfo]:
     return Call(
         method="/dragoman.v1.ModelService/LoadModel",
-        request=requests.load_model_request(model, pin=pin),
+        request=load_model_request(model, pin=pin),
         response_type=LoadModelResponse,
         read=responses.loaded_model,
     )
@@ -297,7 +313,7 @@ def load_model(model: Model, *, pin: bool) -> Call[LoadModelResponse, ModelInfo]
 def unload_model(model: Model) -> Call[UnloadModelResponse, list[ModelInfo]]:
     return Call(
         method="/dragoman.v1.ModelService/UnloadModel",
-        request=requests.unload_model_request(model),
+        request=unload_model_request(model),
         response_type=UnloadModelResponse,
         read=responses.unloaded_models,
     )

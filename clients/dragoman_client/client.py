@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import closing
 from types import TracebackType
-from typing import TypeVar, cast, overload
+from typing import TypeVar, cast
 
 import grpc
 from google.protobuf.message import Message
@@ -29,44 +29,37 @@ from dragoman_client.credentials import Tls
 from dragoman_client.errors import (
     DeadlineExceededError,
     DragomanClientError,
+    QuotaExceededError,
     ServerError,
     UnavailableError,
 )
-from dragoman_client.image_methods import ImageMethods
+from dragoman_client.image_jobs import ImageJob
+from dragoman_client.methods.images import ImageMethods
+from dragoman_client.methods.language_models import LanguageModelMethods
+from dragoman_client.methods.models import ModelMethods
+from dragoman_client.methods.translation import TranslationMethods
+from dragoman_client.methods.word_vectors import WordVectorMethods
 from dragoman_client.options import (
     AnalogyMethod,
     GenerationOptions,
-    LengthNormalization,
-    ScoringOptions,
     SearchOptions,
     TranslationOptions,
     WordLookup,
 )
 from dragoman_client.queries import Query
-from dragoman_client.requests import Model, PhrasesOfEach
+from dragoman_client.requests.fields import Model
 from dragoman_client.responses import ItemResult
 from dragoman_client.results import (
     GenerationEvent,
     HealthStatus,
-    Hypothesis,
-    ModelCard,
-    ModelInfo,
-    ModelState,
     Neighbors,
-    Similarity,
-    TextScore,
     Translation,
-    TranslationScores,
     WordVector,
 )
 from dragoman_client.status_errors import FailedCall, error_of_call, not_ready
 from dragoman_client.stream_retries import StreamRetries
 from dragoman_client.translation_streams import OnSummary, OrderedStream
-from dragoman_client.word_test_sets import (
-    EvaluationProgress,
-    WordTestSet,
-    WordVectorEvaluation,
-)
+from dragoman_client.word_test_sets import EvaluationProgress, WordTestSet, WordVectorEvaluation
 
 Response = TypeVar("Response", bound=Message)
 Answer = TypeVar("Answer")
@@ -75,7 +68,9 @@ Item = TypeVar("Item")
 _PAUSE_BEFORE_ASKING_AGAIN = 0.1  # seconds, where a server that starts was found and lost again
 
 
-class Client(ImageMethods):
+class Client(
+    WordVectorMethods, TranslationMethods, LanguageModelMethods, ImageMethods, ModelMethods
+):
     """Calls a Dragoman server and waits for its answers. Safe to use from several threads.
 
     Close it, or use it in a ``with`` statement. Each call takes one item or many. One item gives
@@ -134,157 +129,7 @@ class Client(ImageMethods):
         """Cancels the calls in flight and frees the connection."""
         self._channel.close()
 
-    # --- word vectors ---
-    # A str is a Sequence[str] as well: where the overloads overlap, the first one holds.
-
-    @overload
-    def embed(  # type: ignore[overload-overlap]
-        self,
-        words: str,
-        *,
-        model: Model = "",
-        lookup: WordLookup | None = None,
-        normalize: bool = False,
-        timeout: float | None = None,
-    ) -> WordVector: ...
-
-    @overload
-    def embed(
-        self,
-        words: Sequence[str],
-        *,
-        model: Model = "",
-        lookup: WordLookup | None = None,
-        normalize: bool = False,
-        timeout: float | None = None,
-    ) -> list[ItemResult[WordVector]]: ...
-
-    def embed(
-        self,
-        words: str | Sequence[str],
-        *,
-        model: Model = "",
-        lookup: WordLookup | None = None,
-        normalize: bool = False,
-        timeout: float | None = None,
-    ) -> OneOrMany[WordVector]:
-        """The vector of a word, or of each of many; ``normalize`` scales them to length 1."""
-        call = calls.embed(words, model=model, lookup=lookup, normalize=normalize)
-        return self._run(call, timeout)
-
-    @overload
-    def similarity(
-        self,
-        first: str,
-        second: str,
-        /,
-        *,
-        model: Model = "",
-        lookup: WordLookup | None = None,
-        timeout: float | None = None,
-    ) -> Similarity: ...
-
-    @overload
-    def similarity(
-        self,
-        pairs: Sequence[tuple[str, str]],
-        /,
-        *,
-        model: Model = "",
-        lookup: WordLookup | None = None,
-        timeout: float | None = None,
-    ) -> list[ItemResult[Similarity]]: ...
-
-    def similarity(
-        self,
-        first: str | Sequence[tuple[str, str]],
-        second: str | None = None,
-        /,
-        *,
-        model: Model = "",
-        lookup: WordLookup | None = None,
-        timeout: float | None = None,
-    ) -> OneOrMany[Similarity]:
-        """The cosine of two words, or of each of many pairs."""
-        call = calls.similarity(first, second, model=model, lookup=lookup)
-        return self._run(call, timeout)
-
-    @overload
-    def nearest(  # type: ignore[overload-overlap]
-        self,
-        queries: Query,
-        *,
-        model: Model = "",
-        options: SearchOptions | None = None,
-        timeout: float | None = None,
-    ) -> Neighbors: ...
-
-    @overload
-    def nearest(
-        self,
-        queries: Sequence[Query],
-        *,
-        model: Model = "",
-        options: SearchOptions | None = None,
-        timeout: float | None = None,
-    ) -> list[ItemResult[Neighbors]]: ...
-
-    def nearest(
-        self,
-        queries: Query | Sequence[Query],
-        *,
-        model: Model = "",
-        options: SearchOptions | None = None,
-        timeout: float | None = None,
-    ) -> OneOrMany[Neighbors]:
-        """The words nearest to a word, a vector or a weighted sum of words, or to each of many."""
-        call = calls.nearest(queries, model=model, options=options)
-        return self._run(call, timeout)
-
-    @overload
-    def analogy(
-        self,
-        a: str,
-        b: str,
-        c: str,
-        /,
-        *,
-        model: Model = "",
-        options: SearchOptions | None = None,
-        method: AnalogyMethod | None = None,
-        timeout: float | None = None,
-    ) -> Neighbors: ...
-
-    @overload
-    def analogy(
-        self,
-        questions: Sequence[tuple[str, str, str]],
-        /,
-        *,
-        model: Model = "",
-        options: SearchOptions | None = None,
-        method: AnalogyMethod | None = None,
-        timeout: float | None = None,
-    ) -> list[ItemResult[Neighbors]]: ...
-
-    def analogy(
-        self,
-        a: str | Sequence[tuple[str, str, str]],
-        b: str | None = None,
-        c: str | None = None,
-        /,
-        *,
-        model: Model = "",
-        options: SearchOptions | None = None,
-        method: AnalogyMethod | None = None,
-        timeout: float | None = None,
-    ) -> OneOrMany[Neighbors]:
-        """Completes "a is to b as c is to ...", or each of many such questions.
-
-        ``method`` is how a candidate is scored; THREE_COS_ADD unless it says otherwise.
-        """
-        call = calls.analogy(a, b, c, model=model, options=options, method=method)
-        return self._run(call, timeout)
+    # --- streams; what gets one answer to one request is in ``methods`` ---
 
     def embed_stream(
         self,
@@ -360,57 +205,6 @@ class Client(ImageMethods):
                     return event
         raise ServerError("the server ended the evaluation without a result")
 
-    # --- translation ---
-
-    @overload
-    def translate(  # type: ignore[overload-overlap]
-        self,
-        sources: str,
-        *,
-        model: Model = "",
-        options: TranslationOptions | None = None,
-        target_prefix: str = "",
-        required_phrases: Sequence[str] = (),
-        banned_phrases: Sequence[str] = (),
-        timeout: float | None = None,
-    ) -> Translation: ...
-
-    @overload
-    def translate(
-        self,
-        sources: Sequence[str],
-        *,
-        model: Model = "",
-        options: TranslationOptions | None = None,
-        target_prefix: str | Sequence[str] = "",
-        required_phrases: PhrasesOfEach = (),
-        banned_phrases: PhrasesOfEach = (),
-        timeout: float | None = None,
-    ) -> list[ItemResult[Translation]]: ...
-
-    def translate(
-        self,
-        sources: str | Sequence[str],
-        *,
-        model: Model = "",
-        options: TranslationOptions | None = None,
-        target_prefix: str | Sequence[str] = "",
-        required_phrases: PhrasesOfEach = (),
-        banned_phrases: PhrasesOfEach = (),
-        timeout: float | None = None,
-    ) -> OneOrMany[Translation]:
-        """Translates a text, or each of many.
-
-        ``target_prefix`` is what each translation begins with: one for all, or one for each.
-        ``required_phrases`` is what each contains, ``banned_phrases`` what none does, beside those
-        of the options: a list for all texts, or a list for each.
-        """
-        call = calls.translate(
-            sources, model=model, options=options, target_prefix=target_prefix,
-            required_phrases=required_phrases, banned_phrases=banned_phrases,
-        )  # fmt: skip
-        return self._run(call, timeout)
-
     def translate_stream(
         self,
         texts: Iterable[str],
@@ -448,78 +242,6 @@ class Client(ImageMethods):
             on_summary=on_summary,
         )  # fmt: skip
 
-    def score_targets(
-        self,
-        pairs: Sequence[tuple[str, str]],
-        *,
-        model: Model = "",
-        length_normalization: LengthNormalization | None = None,
-        length_penalty: float | None = None,
-        return_alignments: bool = False,
-        timeout: float | None = None,
-    ) -> list[ItemResult[Hypothesis]]:
-        """How probable given translations are: pairs of a source and its translation."""
-        call = calls.score_targets(
-            pairs, model=model, length_normalization=length_normalization,
-            length_penalty=length_penalty, return_alignments=return_alignments,
-        )  # fmt: skip
-        return self._run(call, timeout)
-
-    def score(
-        self,
-        hypotheses: Sequence[str],
-        references: Sequence[str],
-        *,
-        options: ScoringOptions | None = None,
-        timeout: float | None = None,
-    ) -> TranslationScores:
-        """BLEU, chrF and TER of translations, against one reference each."""
-        call = calls.score(hypotheses, references, options=options)
-        return self._run(call, timeout)
-
-    # --- language models ---
-
-    @overload
-    def score_texts(  # type: ignore[overload-overlap]
-        self,
-        texts: str,
-        *,
-        contexts: str | None = None,
-        model: Model = "",
-        return_tokens: bool = False,
-        exclude_end_of_text: bool = False,
-        timeout: float | None = None,
-    ) -> TextScore: ...
-
-    @overload
-    def score_texts(
-        self,
-        texts: Sequence[str],
-        *,
-        contexts: Sequence[str] | None = None,
-        model: Model = "",
-        return_tokens: bool = False,
-        exclude_end_of_text: bool = False,
-        timeout: float | None = None,
-    ) -> list[ItemResult[TextScore]]: ...
-
-    def score_texts(
-        self,
-        texts: str | Sequence[str],
-        *,
-        contexts: str | Sequence[str] | None = None,
-        model: Model = "",
-        return_tokens: bool = False,
-        exclude_end_of_text: bool = False,
-        timeout: float | None = None,
-    ) -> OneOrMany[TextScore]:
-        """How probable a text is to a language model, or each of many, after its context."""
-        call = calls.score_texts(
-            texts, contexts, model=model, return_tokens=return_tokens,
-            exclude_end_of_text=exclude_end_of_text,
-        )  # fmt: skip
-        return self._run(call, timeout)
-
     def generate(
         self,
         prompt: str,
@@ -532,67 +254,9 @@ class Client(ImageMethods):
         end of each sample. Closing the generator stops the server's work at its next step."""
         call = calls.generate(prompt, model=model, options=options)
         seconds = self.timeout if timeout is None else checked_seconds(timeout)
-        stream = self._channel.unary_stream(
-            call.method,
-            request_serializer=type(call.request).SerializeToString,
-            response_deserializer=call.response_type.FromString,
-        )(call.request, timeout=seconds)
-        try:
-            for response in stream:
-                yield call.read(response)
-        except grpc.RpcError as error:
-            raise self._error(error, seconds) from None
-        finally:
-            stream.cancel()
-
-    # --- images: classify, detect, embed_images and verify are in ImageMethods ---
-
-    # --- models ---
-
-    def list_models(
-        self,
-        *,
-        family: str = "",
-        states: Sequence[ModelState] = (),
-        timeout: float | None = None,
-    ) -> list[ModelInfo]:
-        """Every version of every model that the server has, of one family or in some states."""
-        models: list[ModelInfo] = []
-        token = ""
-        while True:
-            call = calls.list_models(family=family, states=states, page_token=token)
-            page = self._run(call, timeout)
-            models += page.models
-            token = page.next_page_token
-            if not token:
-                return models
-
-    def get_model(self, model: Model, *, timeout: float | None = None) -> ModelCard:
-        """One model with its card."""
-        return self._run(calls.get_model(model), timeout)
-
-    def load_model(
-        self, model: Model, *, pin: bool = False, timeout: float | None = None
-    ) -> ModelInfo:
-        """Has a model of the server's repository loaded, warmed up, and described once it answers;
-        without a version the highest one. With ``pin`` it answers from now on the calls that name
-        no version, whatever higher ones there are."""
-        return self._run(calls.load_model(model, pin=pin), timeout)
-
-    def unload_model(self, model: Model, *, timeout: float | None = None) -> list[ModelInfo]:
-        """Takes a version, or all of a model, out of the server's memory once the calls that it
-        answers have ended."""
-        return self._run(calls.unload_model(model), timeout)
+        yield from self._events(call, seconds)
 
     # --- health ---
-
-    def check_health(self, service: str = "", *, timeout: float | None = None) -> HealthStatus:
-        """Whether a service answers calls; the empty name stands for the server as a whole.
-
-        Raises:
-            NotFoundError: the server has no such service.
-        """
-        return self._run(calls.check_health(service), timeout)
 
     def wait_until_ready(self, service: str = "", *, timeout: float = 60.0) -> None:
         """Waits until the server, or one service of it, answers calls; also for one that starts.
@@ -628,6 +292,18 @@ class Client(ImageMethods):
             stream.cancel()
 
     # --- what all calls share ---
+
+    def _finished(self, job: ImageJob[Answer], timeout: float | None) -> OneOrMany[Answer]:
+        """The outcome of all batches; an image too large for any call fails in its place."""
+        for batch in job.batches():
+            try:
+                results = self._run(job.call_of(batch), timeout)
+            except QuotaExceededError as error:
+                if not job.refused(batch, error):
+                    raise
+            else:
+                job.answered(batch, results)
+        return job.outcome()
 
     def _stream(
         self, call: BatchCall[Item, Response, Answer], items: Iterable[Item], timeout: float | None

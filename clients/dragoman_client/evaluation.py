@@ -9,7 +9,7 @@ from dragoman_client.client import Client
 from dragoman_client.errors import DragomanClientError
 from dragoman_client.lines import Line, TranslatedLine, gather, translate_batch
 from dragoman_client.options import ScoringOptions, TranslationOptions
-from dragoman_client.requests import Model
+from dragoman_client.requests.fields import Model
 from dragoman_client.results import ModelVersion, Translation, TranslationScores
 
 # Scoring takes longer the larger the corpus is, TER above all.

@@ -37,7 +37,7 @@ from dragoman_client.image_results import (
     Verification,
 )
 from dragoman_client.options import DetectionOptions
-from dragoman_client.requests import Model, model_selector, set_number
+from dragoman_client.requests.fields import Model, model_selector, set_number
 from dragoman_client.responses import ItemResult, item_error, model_version_of
 
 Response = TypeVar("Response", bound=Message)

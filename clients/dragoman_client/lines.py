@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from dragoman_client.client import Client
 from dragoman_client.errors import DragomanClientError
 from dragoman_client.options import TranslationOptions
-from dragoman_client.requests import Model
+from dragoman_client.requests.fields import Model
 from dragoman_client.results import Translation
 
 # What one call holds: enough for the server to gather well, and little enough for its deadline.

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from dragoman_client.requests import Model
+    from dragoman_client.requests.fields import Model
 
 # The value of each member, in capitals, is what the API's enum calls it.
 

@@ -10,7 +10,8 @@ import grpc
 from dragoman.v1.translation_service_pb2 import TranslateStreamRequest, TranslateStreamResponse
 from dragoman_client.errors import DragomanClientError, ServerError
 from dragoman_client.options import TranslationOptions
-from dragoman_client.requests import Model, stream_config, stream_item
+from dragoman_client.requests.fields import Model
+from dragoman_client.requests.translation import stream_config, stream_item
 from dragoman_client.resent_stream import ResentStream
 from dragoman_client.responses import ItemResult, stream_summary, translation_result
 from dragoman_client.results import ModelVersion, StreamSummary, Translation

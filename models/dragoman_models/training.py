@@ -115,6 +115,12 @@ class CsvLog:
         if not path.exists():
             self._append(dict(zip(columns, columns, strict=True)))
 
+    @classmethod
+    def resumed(cls, path: Path, columns: tuple[str, ...], *, update: int) -> CsvLog:
+        """The log of a run that goes on after an update: later rows will be written again."""
+        drop_rows_after(path, update)
+        return cls(path, columns)
+
     def write(self, **values: float | int | str) -> None:
         """Appends a row; columns without a value stay empty."""
         self._append(values)

@@ -11,6 +11,30 @@ from dragoman_server.errors import ConfigError
 
 def main() -> int:
     """Read flags and settings, and serve."""
+    given = _parser().parse_args()
+    files = {
+        "certificate": given.tls_certificate,
+        "key": given.tls_key,
+        "client_ca": given.tls_client_ca,
+    }
+    try:
+        settings = load_settings(
+            given.config,
+            address=given.address,
+            model_repositories=given.models,
+            tls={name: path for name, path in files.items() if path is not None} or None,
+            accepted_tokens=given.accepted_tokens,
+            allow_plaintext_on_network=given.allow_plaintext_on_network,
+            log_level=given.log_level,
+            log_format=given.log_format,
+        )
+    except ConfigError as error:
+        sys.stderr.write(f"dragoman: {error}\n")
+        return 2
+    return run(settings)
+
+
+def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m dragoman_server",
         description="Serve sequence models over gRPC.",
@@ -40,27 +64,7 @@ def main() -> int:
     )
     parser.add_argument("--log-level", choices=["debug", "info", "warning", "error"])
     parser.add_argument("--log-format", choices=["text", "json"])
-    given = parser.parse_args()
-    files = {
-        "certificate": given.tls_certificate,
-        "key": given.tls_key,
-        "client_ca": given.tls_client_ca,
-    }
-    try:
-        settings = load_settings(
-            given.config,
-            address=given.address,
-            model_repositories=given.models,
-            tls={name: path for name, path in files.items() if path is not None} or None,
-            accepted_tokens=given.accepted_tokens,
-            allow_plaintext_on_network=given.allow_plaintext_on_network,
-            log_level=given.log_level,
-            log_format=given.log_format,
-        )
-    except ConfigError as error:
-        sys.stderr.write(f"dragoman: {error}\n")
-        return 2
-    return run(settings)
+    return parser
 
 
 if __name__ == "__main__":

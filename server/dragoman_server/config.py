@@ -261,7 +261,7 @@ class ServerSettings(BaseSettings):
     models: ModelSettings = ModelSettings()
     engine: Literal["workers", "ray"] = Field(
         default="workers",
-        description="what translators and language models compute in: worker processes of this "
+        description="what all models but word vectors compute in: worker processes of this "
         "server, or replicas of Ray Serve",
     )
     workers: WorkerSettings = WorkerSettings()
@@ -335,8 +335,13 @@ class ServerSettings(BaseSettings):
         return value
 
     def processes(self) -> dict[str, int]:
-        """The most processes, or replicas, that a model of a family has; 0: it is in this one."""
+        """The most processes, or replicas, that a model of text has, by its family; 0: it is in
+        this one."""
         return self.ray.counts() if self.engine == "ray" else self.workers.counts()
+
+    def image_processes(self) -> int:
+        """The most processes, or replicas, that a model of images has."""
+        return self.ray.vision_count() if self.engine == "ray" else self.workers.vision_count()
 
     @field_validator("model_repositories", mode="before")
     @classmethod

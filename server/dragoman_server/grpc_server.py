@@ -197,7 +197,7 @@ def _image_batcher(settings: ServerSettings, observer: BatchObserver | None) -> 
     batching, quotas = settings.batching, settings.quotas
     return Batcher(
         "images",
-        worker_threads=max(1, settings.workers.vision_count()),
+        worker_threads=max(1, settings.image_processes()),
         queue=QueueLimits(tokens=settings.max_queued_images, calls=settings.max_queued_calls),
         batch=BatchLimits(items=batching.batch_images, cost=batching.batch_images),
         quota=ClientQuota(
@@ -232,6 +232,9 @@ def _options(settings: ServerSettings) -> Sequence[tuple[str, int]]:
         ("grpc.enable_channelz", 1),
         ("grpc.max_receive_message_length", min(largest, 2**31 - 1)),
         ("grpc.max_send_message_length", -1),
+        # Uncompressed messages alone: a thousandth of a message's limit would have it all unpacked,
+        # by a thousand calls at the same time.
+        ("grpc.compression_enabled_algorithms_bitset", 1),
         *settings.connections.channel_arguments(),
     )
 

@@ -9,14 +9,14 @@ if (
     import numpy as np
     from numpy.typing import NDArray
 
-    from dragoman_models.embeddings.word_vectors import (
+    from dragoman_models.embeddings.word_lookup import WordLookup
+    from dragoman_models.embeddings.word_queries import (
         AnalogyMethod,
         AnalogyQuestion,
         EmbeddedWord,
         NearestQuery,
         Neighbors,
         SearchOptions,
-        WordLookup,
         WordSimilarity,
     )
     from dragoman_models.errors import DragomanError

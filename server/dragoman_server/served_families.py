@@ -36,6 +36,8 @@ IMAGE_CLASSIFIER = "image_classifier"
 OBJECT_DETECTOR = "object_detector"
 IMAGE_EMBEDDER = "image_embedder"
 IMAGE_FAMILIES = (IMAGE_CLASSIFIER, OBJECT_DETECTOR, IMAGE_EMBEDDER)
+# Where the processors are busy, models of images have what models of text leave them.
+IMAGE_NICENESS = 10
 CLASSIFY = f"{VISION_SERVICE}/Classify"
 DETECT = f"{VISION_SERVICE}/Detect"
 EMBED_IMAGE = f"{VISION_SERVICE}/EmbedImage"  # and Verify, which compares what it gives
@@ -65,7 +67,7 @@ class ServedFamily:
 def _warm_up_word_vectors(model: WordVectorModel) -> None:
     import numpy as np
 
-    from dragoman_models.embeddings.word_vectors import SearchOptions
+    from dragoman_models.embeddings.word_queries import SearchOptions
 
     # By a vector, since no word is sure to be in the vocabulary.
     model.nearest([np.ones(model.dimensions)], SearchOptions(k=1))

@@ -88,7 +88,7 @@ def _placed_models(settings: ServerSettings) -> PlacedModels:
         settings.processes(),
         threads=settings.threads_per_call,
         load=load,
-        image_processes=settings.workers.vision_count(),
+        image_processes=settings.image_processes(),
         pool=_ray_pool(settings, load) if settings.engine == "ray" else None,
     )
 

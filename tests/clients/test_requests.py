@@ -35,16 +35,22 @@ from dragoman_client import (
     TranslationOptions,
     WordLookup,
     WordMatch,
-    requests,
 )
-from dragoman_client.requests import PhrasesOfEach
+from dragoman_client.requests.models import get_model_request
+from dragoman_client.requests.translation import PhrasesOfEach, score_request, translate_request
+from dragoman_client.requests.words import (
+    analogy_request,
+    embed_request,
+    nearest_request,
+    similarity_request,
+)
 
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]))
 
 
 @given(sources=st.lists(TEXTS), name=TEXTS)
 def test_texts_arrive_as_they_were_written(sources: list[str], name: str) -> None:
-    request = requests.translate_request(sources, model=name, options=None)
+    request = translate_request(sources, model=name, options=None)
     arrived = TranslateRequest.FromString(request.SerializeToString())
     assert [source.text for source in arrived.sources] == sources
     assert arrived.model.name == name
@@ -52,11 +58,11 @@ def test_texts_arrive_as_they_were_written(sources: list[str], name: str) -> Non
 
 
 def test_options_that_were_not_chosen_are_absent() -> None:
-    request = requests.translate_request(["a"], model="", options=TranslationOptions())
+    request = translate_request(["a"], model="", options=TranslationOptions())
     assert request.options.ListFields() == []
-    nearest = requests.nearest_request(["a"], model="", options=SearchOptions())
+    nearest = nearest_request(["a"], model="", options=SearchOptions())
     assert nearest.options.ListFields() == []
-    score = requests.score_request(["a"], ["b"], options=ScoringOptions())
+    score = score_request(["a"], ["b"], options=ScoringOptions())
     assert score.options.ListFields() == []
 
 
@@ -70,7 +76,7 @@ def test_options_that_were_chosen_are_there() -> None:
         return_tokens=True,
         return_alignments=True,
     )
-    options = requests.translate_request(["a"], model="", options=chosen).options
+    options = translate_request(["a"], model="", options=chosen).options
     assert (options.HasField("beam_width"), options.beam_width) == (True, 0)
     assert (options.HasField("length_penalty"), options.length_penalty) == (True, 0.0)
     assert (options.n_best, options.max_length) == (2, 7)
@@ -86,7 +92,7 @@ def test_every_number_of_the_translation_options_is_sent() -> None:
         "no_repeat_ngram_size": 4, "repetition_penalty": 1.25,
     }  # fmt: skip
     chosen = TranslationOptions(**numbers, early_stopping=EarlyStopping.NEVER)  # type: ignore[arg-type]
-    options = requests.translate_request(["a"], model="", options=chosen).options
+    options = translate_request(["a"], model="", options=chosen).options
     assert {name: getattr(options, name) for name in numbers} == numbers
     assert options.early_stopping == decoding_pb2.EARLY_STOPPING_NEVER
 
@@ -97,7 +103,7 @@ def test_sampling_ensembles_and_splitting_are_sent() -> None:
         ensemble_models=("other", ModelVersion(name="third", version=3)),
         sentence_splitting=SentenceSplitting.AT_SENTENCE_ENDS,
     )
-    options = requests.translate_request(["a"], model="", options=chosen).options
+    options = translate_request(["a"], model="", options=chosen).options
     assert options.sampling == decoding_pb2.SamplingOptions(
         temperature=0.0, top_k=4, top_p=0.5, seed=2**64 - 1
     )
@@ -108,7 +114,7 @@ def test_sampling_ensembles_and_splitting_are_sent() -> None:
         translation_service_pb2.SENTENCE_SPLITTING_AT_SENTENCE_ENDS
     )
     plain = TranslationOptions(sampling=SamplingOptions())
-    options = requests.translate_request(["a"], model="", options=plain).options
+    options = translate_request(["a"], model="", options=plain).options
     assert options.HasField("sampling")
     for wrong, path in (
         (TranslationOptions(sampling=SamplingOptions(seed=-1)), r"options\.sampling\.seed: is -1"),
@@ -118,14 +124,12 @@ def test_sampling_ensembles_and_splitting_are_sent() -> None:
         ),
     ):
         with pytest.raises(InvalidRequestError, match=path):
-            requests.translate_request(["a"], model="", options=wrong)
+            translate_request(["a"], model="", options=wrong)
 
 
 def test_one_prefix_holds_for_all_texts_and_many_for_one_each() -> None:
     def prefixes(given: str | list[str]) -> list[str]:
-        request = requests.translate_request(
-            ["a", "b"], model="", options=None, target_prefix=given
-        )
+        request = translate_request(["a", "b"], model="", options=None, target_prefix=given)
         return [source.target_prefix for source in request.sources]
 
     assert prefixes("x") == ["x", "x"]
@@ -136,7 +140,7 @@ def test_one_prefix_holds_for_all_texts_and_many_for_one_each() -> None:
 
 def test_phrases_are_given_for_all_texts_or_for_each() -> None:
     def phrases(required: PhrasesOfEach, banned: PhrasesOfEach = ()) -> list[object]:
-        request = requests.translate_request(
+        request = translate_request(
             ["a", "b"], model="", options=None, required_phrases=required, banned_phrases=banned
         )
         return [(list(s.required_phrases), list(s.banned_phrases)) for s in request.sources]
@@ -155,7 +159,7 @@ def test_phrases_are_given_for_all_texts_or_for_each() -> None:
 def test_banned_phrases_and_diverse_groups_are_sent() -> None:
     def sent(**given: object) -> TranslationOptionsMessage:
         chosen = TranslationOptions(**given)  # type: ignore[arg-type]
-        return requests.translate_request(["a"], model="", options=chosen).options
+        return translate_request(["a"], model="", options=chosen).options
 
     assert list(sent(banned_phrases=("x", "y z")).banned_phrases) == ["x", "y z"]
     assert not sent().HasField("diverse_beams")
@@ -169,7 +173,7 @@ def test_banned_phrases_and_diverse_groups_are_sent() -> None:
 
 def test_search_and_scoring_options() -> None:
     search = SearchOptions(k=3, lookup=WordLookup.EXACT, include_query_words=True)
-    nearest = requests.nearest_request(["a"], model="", options=search).options
+    nearest = nearest_request(["a"], model="", options=search).options
     assert (nearest.k, nearest.include_query_words) == (3, True)
     assert nearest.lookup == embedding_service_pb2.WORD_LOOKUP_EXACT
     scoring = ScoringOptions(
@@ -177,7 +181,7 @@ def test_search_and_scoring_options() -> None:
         lowercase=True,
         bleu_tokenizer=BleuTokenizer.MTEVAL_13A,
     )
-    options = requests.score_request(["a"], ["b"], options=scoring).options
+    options = score_request(["a"], ["b"], options=scoring).options
     assert list(options.metrics) == [
         evaluation_service_pb2.TRANSLATION_METRIC_TER,
         evaluation_service_pb2.TRANSLATION_METRIC_BLEU,
@@ -187,17 +191,23 @@ def test_search_and_scoring_options() -> None:
 
 
 def test_a_model_is_named_with_or_without_its_version() -> None:
-    assert not requests.get_model_request("fr-en").model.HasField("version")
-    assert not requests.get_model_request(ModelVersion(name="fr-en")).model.HasField("version")
-    named = requests.get_model_request(ModelVersion(name="fr-en", version=2)).model
+    assert not get_model_request("fr-en").model.HasField("version")
+    assert not get_model_request(ModelVersion(name="fr-en")).model.HasField("version")
+    named = get_model_request(ModelVersion(name="fr-en", version=2)).model
     assert (named.name, named.version) == ("fr-en", 2)
 
 
 @pytest.mark.parametrize(
     ("build", "field"),
     [
-        (lambda o: requests.translate_request(["a"], model="", options=o(beam_width=-1)), 0),
-        (lambda o: requests.translate_request(["a"], model="", options=o(n_best=2**32)), 1),
+        (
+            lambda o: translate_request(["a"], model="", options=o(beam_width=-1)),
+            0,
+        ),
+        (
+            lambda o: translate_request(["a"], model="", options=o(n_best=2**32)),
+            1,
+        ),
     ],
 )
 def test_numbers_that_cannot_be_sent_are_refused_by_name(
@@ -211,18 +221,18 @@ def test_numbers_that_cannot_be_sent_are_refused_by_name(
 @pytest.mark.parametrize(
     ("field", "build"),
     [
-        ("words[1]", lambda t: requests.embed_request(
+        ("words[1]", lambda t: embed_request(
             ["a", t], model="", lookup=None, normalize=False)),
-        ("pairs[0].second", lambda t: requests.similarity_request(
+        ("pairs[0].second", lambda t: similarity_request(
             [("a", t)], model="", lookup=None)),
-        ("queries[0].word", lambda t: requests.nearest_request([t], model="", options=None)),
-        ("questions[0].c", lambda t: requests.analogy_request(
+        ("queries[0].word", lambda t: nearest_request([t], model="", options=None)),
+        ("questions[0].c", lambda t: analogy_request(
             [("a", "b", t)], model="", options=None, method=None)),
-        ("sources[2].text", lambda t: requests.translate_request(
+        ("sources[2].text", lambda t: translate_request(
             ["a", "b", t], model="", options=None)),
-        ("segments[0].references[0]", lambda t: requests.score_request(
+        ("segments[0].references[0]", lambda t: score_request(
             ["a"], [t], options=None)),
-        ("model.name", requests.get_model_request),
+        ("model.name", get_model_request),
     ],
 )  # fmt: skip
 def test_text_that_is_not_unicode_is_refused_by_name(
@@ -235,7 +245,7 @@ def test_text_that_is_not_unicode_is_refused_by_name(
 
 def test_scores_need_a_reference_for_each_hypothesis() -> None:
     with pytest.raises(InvalidRequestError, match="references: there are 1 for 2 hypotheses"):
-        requests.score_request(["a", "b"], ["c"], options=None)
+        score_request(["a", "b"], ["c"], options=None)
 
 
 @pytest.mark.parametrize(

@@ -26,8 +26,8 @@ from dragoman_client import (
     WeightedWords,
     WordLookup,
     WordVectorScore,
-    requests,
 )
+from dragoman_client.requests.words import analogy_request, nearest_request
 
 if TYPE_CHECKING:
     from tests.clients.conftest import FakeServer
@@ -77,18 +77,18 @@ def test_all_search_options_are_sent_and_none_that_was_not_chosen() -> None:
         k=0, lookup=WordLookup.EXACT, include_query_words=True, excluded_words=["a", "b"],
         max_rank=0, min_score=0.0, method=SearchMethod.APPROXIMATE,
     )  # fmt: skip
-    sent = requests.nearest_request(["x"], model="", options=options).options
+    sent = nearest_request(["x"], model="", options=options).options
     assert {field.name for field, _ in sent.ListFields()} == {
         field.name for field in sent.DESCRIPTOR.fields
     }
     assert (sent.k, sent.max_rank, sent.min_score) == (0, 0, 0.0)
     assert list(sent.excluded_words) == ["a", "b"]
-    asked = requests.analogy_request(
+    asked = analogy_request(
         [("a", "b", "c")], model="", options=options, method=AnalogyMethod.THREE_COS_MUL
     )
     assert asked.options == sent
     assert asked.method == pb.ANALOGY_METHOD_THREE_COS_MUL
-    plain = requests.analogy_request([("a", "b", "c")], model="", options=None, method=None)
+    plain = analogy_request([("a", "b", "c")], model="", options=None, method=None)
     assert [field.name for field, _ in plain.ListFields()] == ["model", "questions"]
 
 

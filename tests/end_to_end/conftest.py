@@ -29,8 +29,17 @@ DRAGOMAN = (sys.executable, "-m", "dragoman_client")
 # ends a sentence by itself, so that max_length decides how long a call takes.
 TRANSLATOR = "babel"
 
-# TEST_ENGINE=ray: every server of these tests has its models in replicas of Ray Serve.
-ENGINE = {"DRAGOMAN_ENGINE": os.environ["TEST_ENGINE"]} if "TEST_ENGINE" in os.environ else {}
+# TEST_ENGINE=ray: every server of these tests has its models in replicas of Ray Serve, each of
+# which is a process that imports torch, on however busy a machine.
+ENGINE = (
+    {
+        "DRAGOMAN_ENGINE": os.environ["TEST_ENGINE"],
+        "DRAGOMAN_RAY__START_SECONDS": "1500",
+        "DRAGOMAN_MODELS__LOAD_TIMEOUT_SECONDS": "1500",
+    }
+    if "TEST_ENGINE" in os.environ
+    else {}
+)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -17,7 +17,9 @@ import pytest
 import torch
 from google.rpc import error_details_pb2
 from grpc_status import rpc_status
+from PIL import Image
 from tests.end_to_end.conftest import TRANSLATOR, RunningServer, running_server
+from tests.end_to_end.test_vision import write_classifier
 
 from dragoman.v1 import translation_service_pb2 as pb
 from dragoman.v1 import translation_service_pb2_grpc
@@ -43,6 +45,10 @@ TEXTS = ["the cat sees the dog.", "Jane", "a new book in the old house and on th
 RAY = """
 engine = "ray"
 worker_threads = 1
+[models]
+load_timeout_seconds = 800
+[ray]
+start_seconds = 800
 [ray.translation]
 replicas = 1
 """
@@ -70,10 +76,11 @@ def write_language_model(folder: Path) -> None:
 
 @pytest.fixture(scope="module")
 def folder(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The small translator, and the small language model "letters"."""
+    """The small translator, the small language model "letters" and the classifier "shapes"."""
     folder = tmp_path_factory.mktemp("models")
     (folder / TRANSLATOR).symlink_to(repository / TRANSLATOR)
     write_language_model(folder / "letters" / "1")
+    write_classifier(folder / "shapes" / "1")
     return folder
 
 
@@ -84,9 +91,9 @@ def on_ray(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[R
     config = work / "dragoman.toml"
     config.write_text(f'shipped_models = false\nmodel_repositories = ["{folder}"]\n{RAY}')
     with running_server(work, "--config", str(config)) as running:
-        assert running.next_line() == "ready: 2 models", running.log.read_text()
+        assert running.next_line() == "ready: 3 models", running.log.read_text()
         started = descendants(running.process.pid)
-        assert sum("ServeReplica" in command(pid) for pid in started) == 2
+        assert sum("ServeReplica" in command(pid) for pid in started) == 3
         yield running
         started |= descendants(running.process.pid)
         assert running.stop() == 0
@@ -169,6 +176,29 @@ def test_translations_are_those_of_the_model_itself(client: Client, folder: Path
         alignment = one.hypotheses[0].alignment
         assert alignment is not None
         np.testing.assert_allclose(alignment.weights, expected[0].attention, rtol=1e-4, atol=1e-6)
+
+
+def test_images_are_classified_as_by_the_model_itself(
+    on_ray: RunningServer, client: Client, folder: Path, tmp_path: Path
+) -> None:
+    model: Any = load_model(read_bundle(folder / "shapes" / "1"))
+    pixels = np.random.default_rng(5).integers(0, 256, (24, 31, 3), dtype=np.uint8)
+    image = tmp_path / "image.png"
+    Image.fromarray(pixels).save(image)
+    found, bad = client.classify([image.read_bytes(), image.read_bytes()[:300]])
+    ((first, *_),) = model.classify([pixels])
+    assert not isinstance(found, DragomanClientError)
+    assert found.classes[0].label == first.label
+    assert found.classes[0].probability == pytest.approx(first.probability, rel=1e-4)
+    assert isinstance(bad, DragomanClientError)
+    # Where the processors are busy, its thread has what the others leave.
+    assert min(os.getpriority(os.PRIO_PROCESS, 0) + 10, 19) in niceness(replica(on_ray, "shapes"))
+
+
+def niceness(process: int) -> set[int]:
+    """Of its threads."""
+    stats = Path(f"/proc/{process}/task").glob("*/stat")
+    return {int(one.read_text().rpartition(")")[2].split()[16]) for one in stats}
 
 
 def test_errors_keep_their_details(on_ray: RunningServer) -> None:

@@ -53,14 +53,15 @@ class Vision:
     images: list[Path]
 
 
-def write_models(folder: Path) -> None:
+def write_classifier(folder: Path) -> None:
+    """Writes the bundle of a small classifier with random weights."""
     torch.manual_seed(11)
     shape = ResidualNetworkConfig(channels=3, classes=3, stem_width=4, widths=(6,), blocks=(1,))
     preparation = ImagePreparation(
         height=16, width=16, channels=3, fitting="pad", mean=(0.5,) * 3, deviation=(0.25,) * 3
     )
     write_bundle(
-        folder / "shapes" / "1",
+        folder,
         config={
             "family": "image_classifier", "network_kind": "residual", "labels": LABELS,
             "network": shape.model_dump(mode="json"),
@@ -69,6 +70,10 @@ def write_models(folder: Path) -> None:
         tensors={k: v.half() for k, v in ResidualNetwork(shape, folded=True).state_dict().items()},
         files={}, metrics={}, card="# Shapes\n",
     )  # fmt: skip
+
+
+def write_models(folder: Path) -> None:
+    write_classifier(folder / "shapes" / "1")
     config = EmbeddingConfig(image_size=16, stem=4, stages=(6,), dimensions=5)
     write_bundle(
         folder / "strokes" / "1",

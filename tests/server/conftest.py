@@ -21,9 +21,9 @@ from dragoman.v1 import (
     model_service_pb2_grpc,
     translation_service_pb2_grpc,
 )
-from dragoman_models.embeddings.family import write_word_vectors
 from dragoman_models.embeddings.quantization import VectorEncoding
 from dragoman_models.embeddings.word_vectors import WordVectors
+from dragoman_models.embeddings.word_vectors_bundle import write_word_vectors
 from dragoman_models.errors import InvalidInputError
 from dragoman_models.translation.hypothesis import Hypothesis
 from dragoman_models.translation.translation_options import TranslationOptions

@@ -4,21 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import struct
+import zlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import grpc
 import pytest
 
-from dragoman.v1 import model_service_pb2
+from dragoman.v1 import embedding_service_pb2, model_service_pb2
 from dragoman_server.security.connection_limits import ConnectionLimits
 
 if TYPE_CHECKING:
     from tests.server.conftest import RunningServer, ServerFactory
 
+MEGABYTE = 1024 * 1024
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
-HEADERS, RST_STREAM, SETTINGS, PING = 1, 3, 4, 6
+DATA, HEADERS, RST_STREAM, SETTINGS, PING = 0, 1, 3, 4, 6
 LIST_MODELS = "/dragoman.v1.ModelService/ListModels"
 
 
@@ -39,6 +42,34 @@ CALL = b"".join(
         ("content-type", "application/grpc"), ("te", "trailers"),
     )
 )  # fmt: skip
+
+
+def bomb(megabytes: int) -> bytes:
+    """So many megabytes of zeros in deflate's format (RFC 1950), about a thousandth of it."""
+    packer = zlib.compressobj(9, zlib.DEFLATED, -15)
+    block = packer.compress(bytes(MEGABYTE)) + packer.flush(zlib.Z_FULL_FLUSH)
+    last = b"\x03\x00"
+    adler = (megabytes * MEGABYTE % 65_521) << 16 | 1  # of zeros alone
+    return b"\x78\xda" + block * megabytes + last + struct.pack(">I", adler)
+
+
+def highest_megabytes(*, anew: bool = False) -> float:
+    """The most memory that this process has had resident, ever or since it was asked `anew`."""
+    if anew:
+        Path("/proc/self/clear_refs").write_text("5")  # proc(5): the highest is what it is now
+    lines = Path("/proc/self/status").read_text().splitlines()
+    (line,) = [line for line in lines if line.startswith("VmHWM:")]
+    return int(line.split()[1]) / 1024
+
+
+async def until_answered(reader: asyncio.StreamReader) -> None:
+    """Until the server has ended the first stream."""
+    while True:
+        head = await reader.readexactly(9)
+        await reader.readexactly(int.from_bytes(head[:3], "big"))
+        kind, flags, stream = head[3], head[4], int.from_bytes(head[5:], "big")
+        if stream == 1 and (kind == RST_STREAM or (kind == HEADERS and flags & 1)):
+            return
 
 
 @asynccontextmanager
@@ -131,6 +162,32 @@ async def _ends(reader: asyncio.StreamReader) -> bool:
     except TimeoutError:
         return False
     return True
+
+
+async def test_bombs_of_compression_are_not_unpacked(server: RunningServer) -> None:
+    content = bomb(60)
+    assert len(zlib.decompress(content)) == 60 * MEGABYTE
+    content = b"\x01" + struct.pack(">I", len(content)) + content  # \x01: compressed
+    assert len(content) < 65_535  # what a client may send before the server grants more
+    assert await still_answers(server)
+    before = highest_megabytes(anew=True)
+    async with connected(server.address) as (reader, writer), asyncio.timeout(60):
+        encoded = CALL + header("grpc-encoding", "deflate")
+        writer.write(frame(HEADERS, encoded, flags=4, stream=1))
+        for begin in range(0, len(content), 16_384):
+            part = content[begin : begin + 16_384]
+            last = begin + 16_384 >= len(content)
+            writer.write(frame(DATA, part, flags=int(last), stream=1))
+        await until_answered(reader)
+    assert highest_megabytes() - before < 10
+    assert await still_answers(server)
+
+
+async def test_compressed_calls_are_refused_by_name(server: RunningServer) -> None:
+    request = embedding_service_pb2.EmbedRequest(words=["king" * 100] * 10)
+    with pytest.raises(grpc.aio.AioRpcError, match="gzip") as caught:
+        await server.embedding.Embed(request, compression=grpc.Compression.Gzip, timeout=60)
+    assert caught.value.code() is grpc.StatusCode.UNIMPLEMENTED
 
 
 async def test_too_much_metadata_is_refused(server: RunningServer) -> None:

@@ -24,9 +24,9 @@ from grpc_status import rpc_status
 
 from dragoman.v1 import embedding_service_pb2, model_pb2, model_service_pb2
 from dragoman_models.bundle import Bundle
-from dragoman_models.embeddings.family import write_word_vectors
 from dragoman_models.embeddings.quantization import VectorEncoding
 from dragoman_models.embeddings.word_vectors import WordVectors
+from dragoman_models.embeddings.word_vectors_bundle import write_word_vectors
 from dragoman_models.errors import BundleError, ModelNotLoadedError
 from dragoman_models.registry import load_model
 from dragoman_models.vocabulary import Vocabulary

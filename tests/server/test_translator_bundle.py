@@ -321,7 +321,7 @@ async def test_an_ensemble_names_its_models_and_refuses_what_does_not_fit(
 ) -> None:
     version, model = await loaded(repository_folder)
     strange = copy.copy(model)
-    strange.source_language = "de"
+    strange.texts = replace(model.texts, source_language="de")
     versions = [version, replace(version, name="strange", model=strange)]
     sources = [pb.TranslationSource(text="the cat sat")]
 

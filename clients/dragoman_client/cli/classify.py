@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Iterator
+from functools import partial
+from typing import Annotated, Any
 
 import typer
 
@@ -16,13 +18,13 @@ from dragoman_client.cli.connection import (
     connect,
     model_named,
 )
-from dragoman_client.cli.image_files import Images, Picture, check_single, image_paths, looked_at
+from dragoman_client.cli.image_answers import print_answers
+from dragoman_client.cli.image_files import Images, Picture, looked_at, paths_to_draw
 from dragoman_client.cli.image_pictures import draw_classification
-from dragoman_client.cli.json_output import error_values, model_values, print_json
-from dragoman_client.cli.picture_option import check_picture
-from dragoman_client.cli.reporting import FAILED
-from dragoman_client.cli.result_table import ResultTable
-from dragoman_client.errors import DragomanClientError
+from dragoman_client.cli.json_output import model_values
+from dragoman_client.image_results import Classification
+
+_COLUMNS = ("image", "class", "probability")
 
 
 def classify(
@@ -42,27 +44,23 @@ def classify(
     Columns: image, class, probability. An image that cannot be read or does not decode is reported
     on standard error, and the others are answered.
     """
-    paths = image_paths(images)
-    check_single(paths, out)
-    if out is not None:
-        check_picture(out, "--out")
-    failures = 0
+    paths = paths_to_draw(images, out)
     asked = model_named(model)
-    with connect(server, timeout) as client, ResultTable("image", "class", "probability") as table:
-        for path, found in looked_at(
-            paths, lambda batch: client.classify(batch, model=asked, top_k=top_k)
-        ):
-            if isinstance(found, DragomanClientError):
-                failures += 1
-                if json:
-                    print_json(image=str(path), **error_values(found))
-                continue
-            if json:
-                print_json(image=str(path), classes=found.classes, **model_values(found.model))
-            else:
-                for one in found.classes:
-                    table.add(str(path), one.label, f"{one.probability:.4f}")
-            if out is not None:
-                draw_classification(path, found, out)
-    if failures:
-        raise typer.Exit(FAILED)
+    with connect(server, timeout) as client:
+        print_answers(
+            looked_at(paths, lambda batch: client.classify(batch, model=asked, top_k=top_k)),
+            columns=_COLUMNS,
+            rows=_rows,
+            values=_values,
+            json=json,
+            draw=None if out is None else partial(draw_classification, out=out),
+        )
+
+
+def _rows(found: Classification) -> Iterator[tuple[str, ...]]:
+    for one in found.classes:
+        yield one.label, f"{one.probability:.4f}"
+
+
+def _values(found: Classification) -> dict[str, Any]:
+    return {"classes": found.classes, **model_values(found.model)}

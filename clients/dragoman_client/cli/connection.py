@@ -9,7 +9,7 @@ import typer
 from dragoman_client.channel import DEFAULT_ADDRESS, DEFAULT_TIMEOUT
 from dragoman_client.cli.security_options import given_security
 from dragoman_client.client import Client
-from dragoman_client.requests import Model
+from dragoman_client.requests.fields import Model
 from dragoman_client.results import ModelVersion
 
 Server = Annotated[

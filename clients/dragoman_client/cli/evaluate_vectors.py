@@ -18,28 +18,32 @@ from dragoman_client.cli.word_sets import Analogies, Similarity, read_word_sets
 _COLUMNS = ("SET", "SECTION", "ITEMS", "COVERED", "COVERAGE", "RIGHT", "FIGURE")
 
 
+Vectors = Annotated[
+    Path, typer.Argument(metavar="VECTORS", help="A bundle NAME/VERSION, or a file of vectors.")
+]
+Method = Annotated[str, typer.Option(metavar="METHOD", help="3cosadd or 3cosmul, for analogies.")]
+MaxRank = Annotated[
+    int | None,
+    typer.Option(
+        min=1, metavar="N", show_default="all",
+        help="Look for answers of analogies among the N most frequent words.",
+    ),
+]  # fmt: skip
+KeepCase = Annotated[
+    bool, typer.Option("--keep-case", help="Look words of analogies up as they stand.")
+]
+OneJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
+
+
 def evaluate_vectors(
-    vectors: Annotated[
-        Path,
-        typer.Argument(metavar="VECTORS", help="A bundle NAME/VERSION, or a file of vectors."),
-    ],
+    vectors: Vectors,
     analogies: Analogies = None,
     similarity: Similarity = None,
-    method: Annotated[
-        str, typer.Option(metavar="METHOD", help="3cosadd or 3cosmul, for analogies.")
-    ] = "3cosadd",
-    max_rank: Annotated[
-        int | None,
-        typer.Option(
-            min=1, metavar="N", show_default="all",
-            help="Look for answers of analogies among the N most frequent words.",
-        ),
-    ] = None,
-    keep_case: Annotated[
-        bool, typer.Option("--keep-case", help="Look words of analogies up as they stand.")
-    ] = False,
-    json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
-) -> None:  # fmt: skip
+    method: Method = "3cosadd",
+    max_rank: MaxRank = None,
+    keep_case: KeepCase = False,
+    json: OneJson = False,
+) -> None:
     """Measure word vectors: Spearman's correlation with judgements, and analogies answered right.
 
     Figures are over the covered items, those whose words are all known. Words of analogies are
@@ -49,7 +53,7 @@ def evaluate_vectors(
     with needs_extra("models"):
         from dragoman_models.embeddings.formats.imported import ReadOptions
         from dragoman_models.embeddings.import_vectors import load_word_vectors
-        from dragoman_models.embeddings.word_vectors import AnalogyMethod
+        from dragoman_models.embeddings.word_queries import AnalogyMethod
     rule = chosen(AnalogyMethod, method, "--method")
     if analogies is None and not similarity:
         raise typer.BadParameter("give --analogies, --similarity or both")

@@ -30,38 +30,50 @@ from dragoman_client.results import (
     GenerationStarted,
 )
 
+Prompt = Annotated[str, typer.Argument(metavar="[PROMPT]", show_default=False)]
+MaxTokens = Annotated[
+    int | None, typer.Option("--max-tokens", "-n", metavar="N", show_default="100")
+]
+MinTokens = Annotated[int | None, typer.Option(metavar="N", show_default="0")]
+Temperature = Annotated[
+    float | None, typer.Option("--temperature", "-t", show_default="1", help="0: no chance.")
+]
+TopK = Annotated[int | None, typer.Option(metavar="K")]
+TopP = Annotated[float | None, typer.Option(metavar="P", show_default="1")]
+MinP = Annotated[float | None, typer.Option(metavar="P", show_default="0")]
+TypicalP = Annotated[float | None, typer.Option(metavar="P", show_default="1")]
+RepetitionPenalty = Annotated[float | None, typer.Option(metavar="FACTOR", show_default="1")]
+NoRepeatNgramSize = Annotated[int | None, typer.Option(metavar="N")]
+Stop = Annotated[list[str] | None, typer.Option(metavar="TEXT", help="Ends before it; repeatable.")]
+Samples = Annotated[
+    int | None,
+    typer.Option(metavar="N", help="Continuations, each printed whole, on a line of its own."),
+]
+Seed = Annotated[int | None, typer.Option(metavar="N", help="Draws the same again.")]
+BeamWidth = Annotated[
+    int | None,
+    typer.Option("--beam-width", "-b", metavar="N", help="Searches the most probable text."),
+]
+NBest = Annotated[int | None, typer.Option(metavar="N", help="With --beam-width.")]
+
 
 def generate(
-    prompt: Annotated[str, typer.Argument(metavar="[PROMPT]", show_default=False)] = "",
+    prompt: Prompt = "",
     model: ModelName = "",
-    max_tokens: Annotated[
-        int | None, typer.Option("--max-tokens", "-n", metavar="N", show_default="100")
-    ] = None,
-    min_tokens: Annotated[int | None, typer.Option(metavar="N", show_default="0")] = None,
-    temperature: Annotated[
-        float | None, typer.Option("--temperature", "-t", show_default="1", help="0: no chance.")
-    ] = None,
-    top_k: Annotated[int | None, typer.Option(metavar="K")] = None,
-    top_p: Annotated[float | None, typer.Option(metavar="P", show_default="1")] = None,
-    min_p: Annotated[float | None, typer.Option(metavar="P", show_default="0")] = None,
-    typical_p: Annotated[float | None, typer.Option(metavar="P", show_default="1")] = None,
-    repetition_penalty: Annotated[
-        float | None, typer.Option(metavar="FACTOR", show_default="1")
-    ] = None,
-    no_repeat_ngram_size: Annotated[int | None, typer.Option(metavar="N")] = None,
-    stop: Annotated[
-        list[str] | None, typer.Option(metavar="TEXT", help="Ends before it; repeatable.")
-    ] = None,
-    samples: Annotated[
-        int | None,
-        typer.Option(metavar="N", help="Continuations, each printed whole, on a line of its own."),
-    ] = None,
-    seed: Annotated[int | None, typer.Option(metavar="N", help="Draws the same again.")] = None,
-    beam_width: Annotated[
-        int | None,
-        typer.Option("--beam-width", "-b", metavar="N", help="Searches the most probable text."),
-    ] = None,
-    n_best: Annotated[int | None, typer.Option(metavar="N", help="With --beam-width.")] = None,
+    max_tokens: MaxTokens = None,
+    min_tokens: MinTokens = None,
+    temperature: Temperature = None,
+    top_k: TopK = None,
+    top_p: TopP = None,
+    min_p: MinP = None,
+    typical_p: TypicalP = None,
+    repetition_penalty: RepetitionPenalty = None,
+    no_repeat_ngram_size: NoRepeatNgramSize = None,
+    stop: Stop = None,
+    samples: Samples = None,
+    seed: Seed = None,
+    beam_width: BeamWidth = None,
+    n_best: NBest = None,
     json: Json = False,
     server: Server = DEFAULT_SERVER,
     timeout: Timeout = DEFAULT_SECONDS,

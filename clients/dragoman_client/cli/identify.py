@@ -19,15 +19,15 @@ from dragoman_client.cli.connection import (
     model_named,
 )
 from dragoman_client.cli.extras import needs_extra
+from dragoman_client.cli.image_answers import print_answers
 from dragoman_client.cli.image_files import Images, image_paths, looked_at
-from dragoman_client.cli.json_output import error_values, model_values, print_json
+from dragoman_client.cli.json_output import model_values, print_json
 from dragoman_client.cli.model_errors import reported_model_errors
 from dragoman_client.cli.reporting import FAILED, CommandError, report
-from dragoman_client.cli.result_table import ResultTable
 from dragoman_client.client import Client
 from dragoman_client.errors import DragomanClientError
 from dragoman_client.image_results import ImageVector
-from dragoman_client.requests import Model
+from dragoman_client.requests.fields import Model
 from dragoman_client.results import ModelVersion
 
 # Those of dragoman_models, which only the functions below import.
@@ -46,28 +46,33 @@ GalleryFolder = Annotated[
 ]  # fmt: skip
 
 
+Label = Annotated[
+    str | None,
+    typer.Option(metavar="LABEL", show_default=False, help="Whom or what all images show."),
+]
+LabelImages = Annotated[
+    list[str] | None,
+    typer.Argument(metavar="[IMAGE...]", show_default=False, help="Images of the label."),
+]
+Identities = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FOLDER", show_default=False,
+        help="A folder with a folder of images for each label, instead of --label.",
+    ),
+]  # fmt: skip
+
+
 def enrol(
     gallery: GalleryFolder,
-    label: Annotated[
-        str | None,
-        typer.Option(metavar="LABEL", show_default=False, help="Whom or what all images show."),
-    ] = None,
-    images: Annotated[
-        list[str] | None,
-        typer.Argument(metavar="[IMAGE...]", show_default=False, help="Images of the label."),
-    ] = None,
-    identities: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FOLDER", show_default=False,
-            help="A folder with a folder of images for each label, instead of --label.",
-        ),
-    ] = None,
+    label: Label = None,
+    images: LabelImages = None,
+    identities: Identities = None,
     model: ModelName = "",
     json: Json = False,
     server: Server = DEFAULT_SERVER,
     timeout: Timeout = DEFAULT_SECONDS,
-) -> None:  # fmt: skip
+) -> None:
     """Add images to a gallery, which becomes its next version, and print where that is.
 
     Nothing is written unless all images could be embedded.
@@ -113,27 +118,20 @@ def identify(
     """
     paths = image_paths(images)
     galleries = _galleries()
-    failures = 0
-    with (
-        reported_model_errors(),
-        connect(server, timeout) as client,
-        ResultTable(*_COLUMNS) as table,
-    ):
+    with reported_model_errors(), connect(server, timeout) as client:
         known = galleries.Gallery.load(gallery)
-        for path, found in _embedded(client, paths, _asked_model(model, known)):
-            if isinstance(found, DragomanClientError):
-                failures += 1
-                if json:
-                    print_json(image=str(path), **error_values(found))
-                continue
+
+        def identified(found: ImageVector) -> Identification:
             known.check_model(found.model.name, found.model.version or 0)
-            identified = known.nearest(found.values, k)
-            if json:
-                _print_json(path, identified, found.model)
-            else:
-                _add_rows(table, path, identified)
-    if failures:
-        raise typer.Exit(FAILED)
+            return known.nearest(found.values, k)
+
+        print_answers(
+            _embedded(client, paths, _asked_model(model, known)),
+            columns=_COLUMNS,
+            rows=lambda found: _rows(identified(found)),
+            values=lambda found: _values(identified(found), found.model),
+            json=json,
+        )
 
 
 def _labelled_paths(
@@ -189,14 +187,16 @@ def _name_folder(gallery: Path) -> Path:
     return gallery.absolute().parent if is_version(gallery.absolute().name) else gallery
 
 
-def _print_json(path: Path, found: Identification, model: ModelVersion) -> None:
-    print_json(
-        image=str(path), label=found.label, matches=found.matches, threshold=found.threshold,
+def _values(found: Identification, model: ModelVersion) -> dict[str, Any]:
+    return {
+        "label": found.label,
+        "matches": found.matches,
+        "threshold": found.threshold,
         **model_values(model),
-    )  # fmt: skip
+    }
 
 
-def _add_rows(table: ResultTable, path: Path, found: Identification) -> None:
+def _rows(found: Identification) -> Iterator[tuple[str, ...]]:
     for rank, match in enumerate(found.matches, start=1):
         within = "yes" if match.within_threshold else "no"
-        table.add(str(path), str(rank), match.label, f"{match.distance:.4f}", within)
+        yield str(rank), match.label, f"{match.distance:.4f}", within

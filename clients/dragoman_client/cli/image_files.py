@@ -9,6 +9,7 @@ from typing import Annotated, TypeVar
 
 import typer
 
+from dragoman_client.cli.picture_option import check_picture
 from dragoman_client.cli.reporting import CommandError, described, described_item, report
 from dragoman_client.errors import DragomanClientError
 from dragoman_client.image_jobs import BATCH_IMAGES
@@ -87,7 +88,16 @@ def looked_at(
             yield path, result
 
 
-def check_single(paths: Sequence[Path], out: Path | None) -> None:
-    """A picture goes with one image; more are wrong usage."""
-    if out is not None and len(paths) != 1:
-        raise typer.BadParameter(f"goes with one image, not {len(paths):,}", param_hint="--out")
+def paths_to_draw(arguments: Sequence[str], out: Path | None) -> list[Path]:
+    """As ``image_paths``, for a subcommand that may draw its answer.
+
+    Raises:
+        typer.BadParameter: a picture goes with one image.
+        CommandError: also where no picture could be written to ``out``.
+    """
+    paths = image_paths(arguments)
+    if out is not None:
+        if len(paths) != 1:
+            raise typer.BadParameter(f"goes with one image, not {len(paths):,}", param_hint="--out")
+        check_picture(out, "--out")
+    return paths

@@ -15,7 +15,7 @@ from typer.core import TyperGroup
 from dragoman_client.errors import DragomanClientError, InvalidRequestError, ServerError
 
 FAILED = 1
-_INTERRUPTED = 130  # as for a process that SIGINT ended
+INTERRUPTED = 130  # as for a process that SIGINT ended
 _READER_WENT_AWAY = 141  # as for a process that SIGPIPE ended
 
 
@@ -57,7 +57,7 @@ def reported_errors() -> Iterator[None]:
         _forget_output()
         raise typer.Exit(_READER_WENT_AWAY) from error
     except KeyboardInterrupt as error:
-        raise typer.Exit(_INTERRUPTED) from error
+        raise typer.Exit(INTERRUPTED) from error
     except OSError as error:
         if error.filename is None:
             _forget_output()

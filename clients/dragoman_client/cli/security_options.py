@@ -16,6 +16,56 @@ from dragoman_client.credentials import Tls, read_token
 
 _PANEL = "TLS and tokens"
 
+PublicTls = Annotated[
+    bool,
+    typer.Option(
+        "--tls", envvar="DRAGOMAN_TLS", rich_help_panel=_PANEL,
+        help="Encrypt; the server's certificate is of a public authority.",
+    ),
+]  # fmt: skip
+TlsCa = Annotated[
+    Path | None,
+    typer.Option(
+        envvar="DRAGOMAN_TLS_CA", metavar="FILE", rich_help_panel=_PANEL,
+        help="Encrypt; the server's certificate is of one of these authorities, PEM.",
+    ),
+]  # fmt: skip
+TlsCertificate = Annotated[
+    Path | None,
+    typer.Option(
+        envvar="DRAGOMAN_TLS_CERTIFICATE", metavar="FILE", rich_help_panel=_PANEL,
+        help="This client's certificate, for a server that asks for one, PEM.",
+    ),
+]  # fmt: skip
+TlsKey = Annotated[
+    Path | None,
+    typer.Option(
+        envvar="DRAGOMAN_TLS_KEY", metavar="FILE", rich_help_panel=_PANEL,
+        help="The key of this client's certificate, PEM.",
+    ),
+]  # fmt: skip
+TlsServerName = Annotated[
+    str | None,
+    typer.Option(
+        envvar="DRAGOMAN_TLS_SERVER_NAME", metavar="NAME", rich_help_panel=_PANEL,
+        help="The name in the server's certificate, where it differs from the address.",
+    ),
+]  # fmt: skip
+Token = Annotated[
+    str | None,
+    typer.Option(
+        envvar="DRAGOMAN_TOKEN", metavar="TOKEN", rich_help_panel=_PANEL,
+        help="Who calls. On the command line other users of the machine see it.",
+    ),
+]  # fmt: skip
+TokenFile = Annotated[
+    Path | None,
+    typer.Option(
+        envvar="DRAGOMAN_TOKEN_FILE", metavar="FILE", rich_help_panel=_PANEL,
+        help="The file that holds the token; --token wins over it.",
+    ),
+]  # fmt: skip
+
 
 @dataclass(frozen=True, kw_only=True)
 class Security:
@@ -34,56 +84,14 @@ def given_security() -> Security:
 
 
 def _security(
-    tls: Annotated[
-        bool,
-        typer.Option(
-            "--tls", envvar="DRAGOMAN_TLS", rich_help_panel=_PANEL,
-            help="Encrypt; the server's certificate is of a public authority.",
-        ),
-    ] = False,
-    tls_ca: Annotated[
-        Path | None,
-        typer.Option(
-            envvar="DRAGOMAN_TLS_CA", metavar="FILE", rich_help_panel=_PANEL,
-            help="Encrypt; the server's certificate is of one of these authorities, PEM.",
-        ),
-    ] = None,
-    tls_certificate: Annotated[
-        Path | None,
-        typer.Option(
-            envvar="DRAGOMAN_TLS_CERTIFICATE", metavar="FILE", rich_help_panel=_PANEL,
-            help="This client's certificate, for a server that asks for one, PEM.",
-        ),
-    ] = None,
-    tls_key: Annotated[
-        Path | None,
-        typer.Option(
-            envvar="DRAGOMAN_TLS_KEY", metavar="FILE", rich_help_panel=_PANEL,
-            help="The key of this client's certificate, PEM.",
-        ),
-    ] = None,
-    tls_server_name: Annotated[
-        str | None,
-        typer.Option(
-            envvar="DRAGOMAN_TLS_SERVER_NAME", metavar="NAME", rich_help_panel=_PANEL,
-            help="The name in the server's certificate, where it differs from the address.",
-        ),
-    ] = None,
-    token: Annotated[
-        str | None,
-        typer.Option(
-            envvar="DRAGOMAN_TOKEN", metavar="TOKEN", rich_help_panel=_PANEL,
-            help="Who calls. On the command line other users of the machine see it.",
-        ),
-    ] = None,
-    token_file: Annotated[
-        Path | None,
-        typer.Option(
-            envvar="DRAGOMAN_TOKEN_FILE", metavar="FILE", rich_help_panel=_PANEL,
-            help="The file that holds the token; --token wins over it.",
-        ),
-    ] = None,
-) -> Security:  # fmt: skip
+    tls: PublicTls = False,
+    tls_ca: TlsCa = None,
+    tls_certificate: TlsCertificate = None,
+    tls_key: TlsKey = None,
+    tls_server_name: TlsServerName = None,
+    token: Token = None,
+    token_file: TokenFile = None,
+) -> Security:
     if token is None and token_file is not None:
         token = read_token(token_file)
     files = (tls_ca, tls_certificate, tls_key, tls_server_name)

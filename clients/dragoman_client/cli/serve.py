@@ -9,64 +9,75 @@ import typer
 
 from dragoman_client.cli.extras import needs_extra
 
+Config = Annotated[Path | None, typer.Option(metavar="FILE", help="Settings, as TOML.")]
+Address = Annotated[
+    str | None,
+    typer.Option(
+        metavar="HOST:PORT", show_default="127.0.0.1:50051", help="Port 0 takes a free one."
+    ),
+]
+Models = Annotated[
+    list[Path] | None,
+    typer.Option(
+        metavar="FOLDER", help="A folder of bundles, beside the shipped models; repeatable."
+    ),
+]
+TlsCertificate = Annotated[
+    Path | None,
+    typer.Option(metavar="FILE", help="Serve with TLS: the certificate and its chain, PEM."),
+]
+TlsKey = Annotated[
+    Path | None, typer.Option(metavar="FILE", help="The key of the certificate, PEM.")
+]
+TlsClientCa = Annotated[
+    Path | None,
+    typer.Option(metavar="FILE", help="Ask clients for a certificate of these authorities."),
+]
+AcceptedTokens = Annotated[
+    Path | None,
+    typer.Option(metavar="FILE", help="Ask for a token that `dragoman token` made."),
+]
+AllowPlaintextOnNetwork = Annotated[
+    bool | None,
+    typer.Option("--allow-plaintext-on-network", help="Serve other machines although without TLS."),
+]
+HealthAddress = Annotated[
+    str | None, typer.Option(metavar="HOST:PORT", help="Health alone in plaintext, for probes.")
+]
+MetricsAddress = Annotated[
+    str | None, typer.Option(metavar="HOST:PORT", help="Where Prometheus reads metrics.")
+]
+AllowMetricsOnNetwork = Annotated[
+    bool | None,
+    typer.Option("--allow-metrics-on-network", help="Show other machines the metrics."),
+]
+Traces = Annotated[
+    bool | None,
+    typer.Option("--traces", help="Trace calls by OpenTelemetry; OTEL_* say where to."),
+]
+LogLevel = Annotated[
+    str | None, typer.Option(metavar="LEVEL", show_default="info", help="debug to error.")
+]
+LogFormat = Annotated[
+    str | None, typer.Option(metavar="FORMAT", show_default="text", help="text or json.")
+]
+
 
 def serve(
-    config: Annotated[Path | None, typer.Option(metavar="FILE", help="Settings, as TOML.")] = None,
-    address: Annotated[
-        str | None,
-        typer.Option(
-            metavar="HOST:PORT", show_default="127.0.0.1:50051", help="Port 0 takes a free one."
-        ),
-    ] = None,
-    models: Annotated[
-        list[Path] | None,
-        typer.Option(
-            metavar="FOLDER", help="A folder of bundles, beside the shipped models; repeatable."
-        ),
-    ] = None,
-    tls_certificate: Annotated[
-        Path | None,
-        typer.Option(metavar="FILE", help="Serve with TLS: the certificate and its chain, PEM."),
-    ] = None,
-    tls_key: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="The key of the certificate, PEM.")
-    ] = None,
-    tls_client_ca: Annotated[
-        Path | None,
-        typer.Option(metavar="FILE", help="Ask clients for a certificate of these authorities."),
-    ] = None,
-    accepted_tokens: Annotated[
-        Path | None,
-        typer.Option(metavar="FILE", help="Ask for a token that `dragoman token` made."),
-    ] = None,
-    allow_plaintext_on_network: Annotated[
-        bool | None,
-        typer.Option(
-            "--allow-plaintext-on-network", help="Serve other machines although without TLS."
-        ),
-    ] = None,
-    health_address: Annotated[
-        str | None,
-        typer.Option(metavar="HOST:PORT", help="Health alone in plaintext, for probes."),
-    ] = None,
-    metrics_address: Annotated[
-        str | None,
-        typer.Option(metavar="HOST:PORT", help="Where Prometheus reads metrics."),
-    ] = None,
-    allow_metrics_on_network: Annotated[
-        bool | None,
-        typer.Option("--allow-metrics-on-network", help="Show other machines the metrics."),
-    ] = None,
-    traces: Annotated[
-        bool | None,
-        typer.Option("--traces", help="Trace calls by OpenTelemetry; OTEL_* say where to."),
-    ] = None,
-    log_level: Annotated[
-        str | None, typer.Option(metavar="LEVEL", show_default="info", help="debug to error.")
-    ] = None,
-    log_format: Annotated[
-        str | None, typer.Option(metavar="FORMAT", show_default="text", help="text or json.")
-    ] = None,
+    config: Config = None,
+    address: Address = None,
+    models: Models = None,
+    tls_certificate: TlsCertificate = None,
+    tls_key: TlsKey = None,
+    tls_client_ca: TlsClientCa = None,
+    accepted_tokens: AcceptedTokens = None,
+    allow_plaintext_on_network: AllowPlaintextOnNetwork = None,
+    health_address: HealthAddress = None,
+    metrics_address: MetricsAddress = None,
+    allow_metrics_on_network: AllowMetricsOnNetwork = None,
+    traces: Traces = None,
+    log_level: LogLevel = None,
+    log_format: LogFormat = None,
 ) -> None:
     """Serve models over gRPC until SIGTERM or Ctrl-C, which finish the calls in flight first.
 

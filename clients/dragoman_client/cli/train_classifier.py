@@ -9,58 +9,67 @@ from typing import Annotated, Any
 import typer
 
 from dragoman_client.cli.extras import needs_extra
-from dragoman_client.cli.model_errors import reported_model_errors
 from dragoman_client.cli.progress import Advance, progress
 from dragoman_client.cli.reporting import report
+from dragoman_client.cli.training_options import (
+    SAME_COMMAND,
+    RunFolder,
+    Threads,
+    how_to_resume,
+    interruptible,
+)
 
-_INTERRUPTED = 130
 _MOST_NAMED = 20  # files left out that are named one by one
 
 
+Recipe = Annotated[
+    Path | None,
+    typer.Option(metavar="RECIPE", help="A recipe, as TOML: train a network from scratch."),
+]
+Images = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="DIR", help="A folder of each class's images: train a head on --backbone."
+    ),
+]
+Backbone = Annotated[
+    Path | None, typer.Option(metavar="BUNDLE", help="As `dragoman import-classifier` writes it.")
+]
+Bundle = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="NAME/VERSION", show_default="FOLDER/models/my-classifier/1",
+        help="The bundle that --images ends with.",
+    ),
+]  # fmt: skip
+ValidShare = Annotated[float, typer.Option(metavar="SHARE", help="Of --images, to choose by.")]
+TestShare = Annotated[float, typer.Option(metavar="SHARE", help="Of --images, to measure on.")]
+Seed = Annotated[int, typer.Option(metavar="N", help="Divides --images.")]
+Data = Annotated[str, typer.Option(metavar="TEXT", help="What the images are: for the card.")]
+DataLicense = Annotated[
+    str, typer.Option(metavar="SPDX", help="The images' licence: for the card.")
+]
+Attribution = Annotated[
+    str, typer.Option(metavar="TEXT", help="Whom to name for the images: for the card.")
+]
+Resume = Annotated[bool, typer.Option("--resume", help="Go on from where the run was stopped.")]
+
+
 def classifier(
-    out: Annotated[Path, typer.Option(metavar="FOLDER", help="The folder of this run.")],
-    config: Annotated[
-        Path | None,
-        typer.Option(metavar="RECIPE", help="A recipe, as TOML: train a network from scratch."),
-    ] = None,
-    images: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="DIR", help="A folder of each class's images: train a head on --backbone."
-        ),
-    ] = None,
-    backbone: Annotated[
-        Path | None,
-        typer.Option(metavar="BUNDLE", help="As `dragoman import-classifier` writes it."),
-    ] = None,
-    bundle: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="NAME/VERSION", show_default="FOLDER/models/my-classifier/1",
-            help="The bundle that --images ends with.",
-        ),
-    ] = None,
-    valid_share: Annotated[
-        float, typer.Option(metavar="SHARE", help="Of --images, to choose by.")
-    ] = 0.15,
-    test_share: Annotated[
-        float, typer.Option(metavar="SHARE", help="Of --images, to measure on.")
-    ] = 0.15,
-    seed: Annotated[int, typer.Option(metavar="N", help="Divides --images.")] = 1,
-    data: Annotated[
-        str, typer.Option(metavar="TEXT", help="What the images are: for the card.")
-    ] = "images of the trainer's own",
-    data_license: Annotated[
-        str, typer.Option(metavar="SPDX", help="The images' licence: for the card.")
-    ] = "not stated",
-    attribution: Annotated[
-        str, typer.Option(metavar="TEXT", help="Whom to name for the images: for the card.")
-    ] = "not stated",
-    resume: Annotated[
-        bool, typer.Option("--resume", help="Go on from where the run was stopped.")
-    ] = False,
-    threads: Annotated[int, typer.Option(min=1, metavar="N", help="Threads to compute with.")] = 1,
-) -> None:  # fmt: skip
+    out: RunFolder,
+    config: Recipe = None,
+    images: Images = None,
+    backbone: Backbone = None,
+    bundle: Bundle = None,
+    valid_share: ValidShare = 0.15,
+    test_share: TestShare = 0.15,
+    seed: Seed = 1,
+    data: Data = "images of the trainer's own",
+    data_license: DataLicense = "not stated",
+    attribution: Attribution = "not stated",
+    resume: Resume = False,
+    threads: Threads = 1,
+) -> None:
     """Train an image classifier; Ctrl-C stops it, and --resume goes on.
 
     With --config, from scratch. With --images and --backbone, a new last layer on a published
@@ -73,14 +82,11 @@ def classifier(
             "--images needs it; dragoman import-classifier writes one", param_hint="--backbone"
         )
     given: dict[str, Any] = dict(locals())
-    try:
+    with interruptible(lambda: _advice(out, config)):
         if config is not None:
             typer.echo(_from_scratch(config, out, resume=resume, threads=threads))
         else:
             typer.echo(_head(given))
-    except KeyboardInterrupt as error:
-        report(f"interrupted; {_advice(given)}")
-        raise typer.Exit(_INTERRUPTED) from error
 
 
 def _from_scratch(config: Path, out: Path, *, resume: bool, threads: int) -> Path:
@@ -92,8 +98,7 @@ def _from_scratch(config: Path, out: Path, *, resume: bool, threads: int) -> Pat
         from dragoman_models.vision.classification.trainer import ClassifierTrainer
     torch.set_num_threads(threads)
     keep_freed_memory()
-    with reported_model_errors():
-        return ClassifierTrainer(read_recipe(config), out, resume=resume).run()
+    return ClassifierTrainer(read_recipe(config), out, resume=resume).run()
 
 
 def _head(given: dict[str, Any]) -> Path:
@@ -111,7 +116,7 @@ def _head(given: dict[str, Any]) -> Path:
     options = FineTuningOptions(
         **{name: given[name] for name in names}, bundle=bundle, command=_command(given, bundle)
     )
-    with progress() as advance, reported_model_errors():
+    with progress() as advance:
         done = fine_tune(options, resume=given["resume"], on_progress=_counted(advance))
     _report(done)
     return bundle
@@ -154,11 +159,9 @@ def _command(given: dict[str, Any], bundle: Path) -> str:
     return shlex.join(words)
 
 
-def _advice(given: dict[str, Any]) -> str:
-    out: Path = given["out"]
-    if not any((out / name).exists() for name in ("checkpoint.pt", "features.safetensors")):
+def _advice(out: Path, config: Path | None) -> str:
+    if config is not None:
+        return how_to_resume("classifier", out, config=config)
+    if not (out / "features.safetensors").exists():
         return "nothing is kept yet to go on from"
-    if given["config"] is None:
-        return "the same command with --resume goes on"
-    words = ["dragoman", "train", "classifier", "--config", given["config"], "--out", out]
-    return f"go on with: {shlex.join(map(str, words))} --resume"
+    return SAME_COMMAND

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from pathlib import Path
 from typing import Annotated
 
@@ -10,12 +9,17 @@ import typer
 
 from dragoman_client.cli.extras import needs_extra
 from dragoman_client.cli.reporting import CommandError, report
-
-_INTERRUPTED = 130
+from dragoman_client.cli.training_options import (
+    Resume,
+    RunFolder,
+    Threads,
+    how_to_resume,
+    interruptible,
+)
 
 
 def image_embedder(
-    out: Annotated[Path, typer.Option(metavar="FOLDER", help="The folder of this run.")],
+    out: RunFolder,
     config: Annotated[
         Path | None, typer.Option(metavar="RECIPE", help="The recipe, as TOML.")
     ] = None,
@@ -23,10 +27,8 @@ def image_embedder(
         Path | None,
         typer.Option(metavar="DIR", help="Pictures to learn from, one folder a person."),
     ] = None,
-    resume: Annotated[
-        bool, typer.Option("--resume", help="Go on from the run's last checkpoint.")
-    ] = False,
-    threads: Annotated[int, typer.Option(min=1, metavar="N", help="Threads to compute with.")] = 1,
+    resume: Resume = False,
+    threads: Threads = 1,
 ) -> None:
     """Train an image embedder by a recipe; Ctrl-C stops it, and --resume goes on.
 
@@ -38,29 +40,15 @@ def image_embedder(
         import torch
 
         from dragoman_models.allocation import keep_freed_memory
-        from dragoman_models.errors import TrainingError
         from dragoman_models.vision.verification.recipe import read_recipe
         from dragoman_models.vision.verification.run_images import read_images
-        from dragoman_models.vision.verification.trainer import CHECKPOINT, ImageEmbedderTrainer
+        from dragoman_models.vision.verification.trainer import ImageEmbedderTrainer
     torch.set_num_threads(threads)
     keep_freed_memory()
-    try:
+    with interruptible(
+        lambda: how_to_resume("image-embedder", out, config=config, identities=identities)
+    ):
         recipe = read_recipe(config, identities=identities)
         images = read_images(recipe, report)
         weights = ImageEmbedderTrainer(recipe, images, out, resume=resume).run()
-    except TrainingError as error:
-        raise CommandError(str(error)) from error
-    except KeyboardInterrupt as error:
-        going_on = _advice(config, identities, out, out / CHECKPOINT)
-        report(f"interrupted; {going_on}")
-        raise typer.Exit(_INTERRUPTED) from error
     typer.echo(weights)
-
-
-def _advice(config: Path | None, identities: Path | None, out: Path, checkpoint: Path) -> str:
-    if not checkpoint.exists():
-        return "there is no checkpoint yet to go on from"
-    words: list[object] = ["dragoman", "train", "image-embedder"]
-    words += [] if config is None else ["--config", config]
-    words += [] if identities is None else ["--identities", identities]
-    return f"go on with: {shlex.join(map(str, [*words, '--out', out, '--resume']))}"

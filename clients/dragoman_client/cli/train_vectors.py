@@ -12,12 +12,9 @@ import typer
 
 from dragoman_client.cli.extras import needs_extra
 from dragoman_client.cli.model_errors import chosen
-from dragoman_client.cli.reporting import CommandError, report
+from dragoman_client.cli.training_options import SAME_COMMAND, Resume, RunFolder, interruptible
 from dragoman_client.cli.word_sets import Analogies, Similarity, read_word_sets
 
-_INTERRUPTED = 130
-
-Out = Annotated[Path, typer.Option(metavar="FOLDER", help="The folder of this run.")]
 Config = Annotated[
     Path | None, typer.Option(metavar="RECIPE", help="A recipe, as TOML; flags go before it.")
 ]
@@ -27,7 +24,6 @@ Corpus = Annotated[
         metavar="FILE", help="Text, UTF-8, plain or .gz, or a folder of *.txt[.gz]; repeatable."
     ),
 ]
-Resume = Annotated[bool, typer.Option("--resume", help="Go on from the run's last checkpoint.")]
 Bundle = Annotated[
     Path | None,
     typer.Option(
@@ -61,7 +57,7 @@ Encoding = Annotated[
 
 
 def word2vec(
-    out: Out,
+    out: RunFolder,
     config: Config = None,
     corpus: Corpus = None,
     resume: Resume = False,
@@ -107,7 +103,7 @@ def word2vec(
 
 
 def glove(
-    out: Out,
+    out: RunFolder,
     config: Config = None,
     corpus: Corpus = None,
     resume: Resume = False,
@@ -147,12 +143,11 @@ def _train(kind: str, recipe_type: Any, trainer: Callable[..., Any], flags: dict
     from dragoman_models.bundle import check_new_folder
     from dragoman_models.embeddings.quantization import VectorEncoding
     from dragoman_models.embeddings.training.recipe import read_recipe
-    from dragoman_models.errors import DragomanError
 
     out: Path = flags["out"]
     bundle: Path = flags["bundle"] or out / "models" / "word-vectors" / "1"
     overrides = {n: flags[n] for n in _SETTINGS if flags.get(n) is not None}
-    try:
+    with interruptible(lambda: SAME_COMMAND):
         recipe = read_recipe(
             recipe_type, flags["config"], overrides | _parsed(flags["setting"] or [])
         )
@@ -161,11 +156,6 @@ def _train(kind: str, recipe_type: Any, trainer: Callable[..., Any], flags: dict
         check_new_folder(bundle)  # now, rather than after hours of training
         trained = trainer(recipe, out, resume=flags["resume"]).run()
         _write_bundle(kind, bundle, trained, recipe, flags, sets, encoding)
-    except DragomanError as error:
-        raise CommandError(str(error)) from error
-    except KeyboardInterrupt as error:
-        report("interrupted; the same command with --resume goes on")
-        raise typer.Exit(_INTERRUPTED) from error
     typer.echo(bundle)
 
 
@@ -187,10 +177,7 @@ def _write_bundle(
     kind: str, bundle: Path, trained: Any, recipe: Any, flags: dict[str, Any], sets: Any,
     encoding: Any,
 ) -> None:  # fmt: skip
-    from dragoman_models.embeddings.training.vector_bundle import (
-        BundleFacts,
-        write_trained_vectors,
-    )
+    from dragoman_models.embeddings.training.vector_bundle import BundleFacts, write_trained_vectors
 
     facts = BundleFacts(
         command=_command(kind, bundle, recipe, flags),

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import typer
 
-from dragoman_client.cli.attention_picture import (
-    check_attention_picture,
-    plot_best_attention,
-)
+from dragoman_client.cli.attention_picture import check_attention_picture, plot_best_attention
 from dragoman_client.cli.connection import (
     DEFAULT_SECONDS,
     DEFAULT_SERVER,
@@ -64,7 +61,7 @@ from dragoman_client.client import Client
 from dragoman_client.errors import DragomanClientError
 from dragoman_client.lines import Line, TranslatedLine, gather, one_line, translate_batch
 from dragoman_client.options import TranslationOptions
-from dragoman_client.requests import Model
+from dragoman_client.requests.fields import Model
 from dragoman_client.results import Hypothesis, Translation
 
 
@@ -109,14 +106,11 @@ def translate(
     There is one line of output for each line of input: an empty one for a blank line, and for one
     that failed, which is reported on standard error.
     """
-    if texts and file is not None:
-        raise typer.BadParameter("give texts or --file, not both")
     if alignments and not json:
         raise typer.BadParameter("goes with --json", param_hint="--alignments")
+    source = _Source(texts=texts, file=file)
     if plot_attention is not None:
-        if len(texts or ()) != 1:
-            raise typer.BadParameter("goes with one TEXT", param_hint="--plot-attention")
-        check_attention_picture(plot_attention)
+        source.check_picture(plot_attention)
     options = TranslationOptions(
         beam_width=beam_width,
         n_best=n_best,
@@ -143,16 +137,26 @@ def translate(
     )  # fmt: skip
     wanted = _Wanted(prefix=prefix, phrases=tuple(require or ()))
     show = _print_json if json else _print_best if n_best is None else _print_n_best
-    failures = 0
     with connect(server, timeout) as client:
-        source = _Source(texts=texts, file=file)
-        for translated in _translated(client, source, model_named(model), options, wanted):
-            for one in translated:
-                show(one)
-                failures += source.report_error(one)
-                if plot_attention is not None and isinstance(one.result, Translation):
-                    plot_best_attention(one.result, plot_attention)
-            sys.stdout.flush()
+        batches = _translated(client, source, model_named(model), options, wanted)
+        _show_all(batches, source, show, picture=plot_attention)
+
+
+def _show_all(
+    batches: Iterable[list[TranslatedLine]],
+    source: _Source,
+    show: Callable[[TranslatedLine], None],
+    *,
+    picture: Path | None,
+) -> None:
+    failures = 0
+    for translated in batches:
+        for one in translated:
+            show(one)
+            failures += source.report_error(one)
+            if picture is not None and isinstance(one.result, Translation):
+                plot_best_attention(one.result, picture)
+        sys.stdout.flush()
     if failures:
         raise typer.Exit(FAILED)
 
@@ -169,9 +173,17 @@ class _Source:
     """Where the texts come from, and how messages call them."""
 
     def __init__(self, *, texts: list[str] | None, file: Path | None) -> None:
+        if texts and file is not None:
+            raise typer.BadParameter("give texts or --file, not both")
         self.texts = texts
         self.file = file
         self.unit = "text" if texts else "line"
+
+    def check_picture(self, out: Path) -> None:
+        """Raises where the attention cannot be drawn to ``out``."""
+        if len(self.texts or ()) != 1:
+            raise typer.BadParameter("goes with one TEXT", param_hint="--plot-attention")
+        check_attention_picture(out)
 
     def batches(self) -> Iterator[list[Line]]:
         if self.texts:

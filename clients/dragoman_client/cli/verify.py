@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -17,70 +18,73 @@ from dragoman_client.cli.connection import (
     connect,
     model_named,
 )
-from dragoman_client.cli.image_files import Images, Picture, check_single, image_paths, looked_at
+from dragoman_client.cli.image_answers import print_answers
+from dragoman_client.cli.image_files import Images, Picture, looked_at, paths_to_draw
 from dragoman_client.cli.image_pictures import draw_comparison
-from dragoman_client.cli.json_output import error_values, model_values, print_json
-from dragoman_client.cli.picture_option import check_picture
-from dragoman_client.cli.reporting import FAILED
-from dragoman_client.cli.result_table import ResultTable
-from dragoman_client.errors import DragomanClientError
+from dragoman_client.cli.json_output import model_values
+from dragoman_client.image_results import Verification
 
 _COLUMNS = ("first", "second", "decision", "distance", "threshold")
 
 
+First = Annotated[str, typer.Argument(metavar="FIRST", help="An image.", show_default=False)]
+Threshold = Annotated[
+    float | None,
+    typer.Option(
+        metavar="D", show_default="the model's own",
+        help="The greatest distance that counts as the same, from 0 to 2.",
+    ),
+]  # fmt: skip
+
+
 def verify(
-    first: Annotated[
-        str, typer.Argument(metavar="FIRST", help="An image.", show_default=False)
-    ],
+    first: First,
     others: Images,
-    threshold: Annotated[
-        float | None,
-        typer.Option(
-            metavar="D", show_default="the model's own",
-            help="The greatest distance that counts as the same, from 0 to 2.",
-        ),
-    ] = None,
+    threshold: Threshold = None,
     out: Picture = None,
     model: ModelName = "",
     json: Json = False,
     server: Server = DEFAULT_SERVER,
     timeout: Timeout = DEFAULT_SECONDS,
-) -> None:  # fmt: skip
+) -> None:
     """Print whether FIRST and each other image show the same thing, writer or person.
 
     Columns: the two images, "same" or "different", the distance of their vectors (0 to 2) and the
     threshold.
     """
-    one = Path(first)
-    paths = image_paths(others)
-    check_single(paths, out)
-    if out is not None:
-        check_picture(out, "--out")
-    failures = 0
+    one, paths = Path(first), paths_to_draw(others, out)
     asked = model_named(model)
-    with connect(server, timeout) as client, ResultTable(*_COLUMNS) as table:
-        for path, found in looked_at(
-            paths,
-            lambda batch: client.verify(
-                [(one, other) for other in batch], model=asked, threshold=threshold
+
+    def draw(other: Path, found: Verification) -> None:
+        if out is not None:
+            draw_comparison(one, other, found, out)
+
+    with connect(server, timeout) as client:
+        print_answers(
+            looked_at(
+                paths,
+                lambda batch: client.verify(
+                    [(one, other) for other in batch], model=asked, threshold=threshold
+                ),
             ),
-        ):
-            names = {"first": str(one), "second": str(path)}
-            if isinstance(found, DragomanClientError):
-                failures += 1
-                if json:
-                    print_json(**names, **error_values(found))
-                continue
-            if json:
-                print_json(
-                    **names, same=found.same, distance=found.distance,
-                    threshold=found.threshold, **model_values(found.model),
-                )  # fmt: skip
-            else:
-                decision = "same" if found.same else "different"
-                numbers = (f"{found.distance:.4f}", f"{found.threshold:.4f}")
-                table.add(str(one), str(path), decision, *numbers)
-            if out is not None:
-                draw_comparison(one, path, found, out)
-    if failures:
-        raise typer.Exit(FAILED)
+            columns=_COLUMNS,
+            rows=_rows,
+            values=_values,
+            json=json,
+            names=lambda other: {"first": str(one), "second": str(other)},
+            draw=draw,
+        )
+
+
+def _rows(found: Verification) -> Iterator[tuple[str, ...]]:
+    decision = "same" if found.same else "different"
+    yield decision, f"{found.distance:.4f}", f"{found.threshold:.4f}"
+
+
+def _values(found: Verification) -> dict[str, Any]:
+    return {
+        "same": found.same,
+        "distance": found.distance,
+        "threshold": found.threshold,
+        **model_values(found.model),
+    }

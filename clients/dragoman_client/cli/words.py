@@ -40,7 +40,7 @@ from dragoman_client.client import Client
 from dragoman_client.errors import DragomanClientError
 from dragoman_client.lines import Line
 from dragoman_client.options import SearchOptions
-from dragoman_client.requests import Model
+from dragoman_client.requests.fields import Model
 from dragoman_client.responses import ItemResult
 from dragoman_client.results import Neighbors, ResolvedWord, WordMatch
 

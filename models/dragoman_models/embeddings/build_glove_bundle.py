@@ -26,11 +26,11 @@ from dragoman_models.embeddings.evaluation import (
     parse_analogies,
     parse_similarities,
 )
-from dragoman_models.embeddings.family import write_word_vectors
 from dragoman_models.embeddings.glove_card import glove_card
 from dragoman_models.embeddings.glove_source import SourceVectors, read_glove
 from dragoman_models.embeddings.quantization import VectorEncoding, decode, encode
 from dragoman_models.embeddings.word_vectors import WordVectors
+from dragoman_models.embeddings.word_vectors_bundle import write_word_vectors
 from dragoman_models.errors import DragomanError, InvalidInputError
 from dragoman_models.vocabulary import Vocabulary, VocabularyError
 

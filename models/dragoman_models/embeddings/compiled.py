@@ -10,6 +10,8 @@ from typing import Any, TypeVar, cast
 
 import numba
 
+from dragoman_models.embeddings.code_cache import keep_on_disk
+
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 # The order of a sum may change and a product may fuse with its addition; NaN and infinity keep
@@ -28,12 +30,7 @@ def compiled_with_reordered_sums(function: Function) -> Function:
 
 
 def _compile(function: Function, *, fastmath: bool | set[str]) -> Function:
-    def compile_it(*, cache: bool) -> Function:
-        decorate = numba.njit(cache=cache, nogil=True, error_model="numpy", fastmath=fastmath)
-        return cast(Function, decorate(function))
-
-    try:
-        return compile_it(cache=True)
-    except RuntimeError:
-        # Neither the package's folder nor the user's cache can be written: compile in each process.
-        return compile_it(cache=False)
+    decorate = numba.njit(nogil=True, error_model="numpy", fastmath=fastmath)
+    dispatcher = decorate(function)
+    keep_on_disk(dispatcher, function)
+    return cast(Function, dispatcher)

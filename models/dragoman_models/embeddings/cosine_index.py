@@ -15,8 +15,6 @@ from typing import Any, Protocol, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from dragoman_models.embeddings.row_codes import RowCodes
-
 Float32Matrix: TypeAlias = NDArray[np.float32]
 Float64Array: TypeAlias = NDArray[np.float64]
 Indices: TypeAlias = NDArray[np.int64]
@@ -63,6 +61,8 @@ class CosineIndex:
     def __init__(self, matrix: Float32Matrix) -> None:
         """`matrix` (V, D) is kept, not copied. Raises ValueError for a row with a value that is
         not finite, or with a norm that is not zero yet outside 1e-12 .. 1e12."""
+        from dragoman_models.embeddings.row_codes import RowCodes  # numba: only who searches pays
+
         self.matrix = matrix
         self._codes = RowCodes(matrix)
 

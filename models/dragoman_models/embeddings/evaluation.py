@@ -10,16 +10,15 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from dragoman_models.embeddings.word_vectors import (
+from dragoman_models.embeddings.word_lookup import WordLookup, WordMatch
+from dragoman_models.embeddings.word_queries import (
     AnalogyMethod,
     AnalogyQuestion,
     Neighbors,
     SearchOptions,
-    WordLookup,
-    WordMatch,
     WordSimilarity,
-    WordVectors,
 )
+from dragoman_models.embeddings.word_vectors import WordVectors
 from dragoman_models.errors import DragomanError, InvalidInputError, UnknownWordError, quoted
 
 # Few enough that by 3CosMul, too, a call takes no more than a few seconds.

@@ -10,7 +10,7 @@ import safetensors
 from dragoman_models.bundle import check_new_folder, read_bundle
 from dragoman_models.embeddings.approximate_index import ApproximateIndex, ApproximateOptions
 from dragoman_models.embeddings.cosine_index import CosineIndex
-from dragoman_models.embeddings.family import WORD_VECTORS, write_word_vectors
+from dragoman_models.embeddings.family import WORD_VECTORS
 from dragoman_models.embeddings.formats.imported import ImportedVectors, ReadOptions
 from dragoman_models.embeddings.formats.vector_file import VectorFormat, read_vectors
 from dragoman_models.embeddings.formats.vector_writer import ExportFormat, write_vectors
@@ -18,6 +18,7 @@ from dragoman_models.embeddings.import_card import import_card
 from dragoman_models.embeddings.quantization import VectorEncoding
 from dragoman_models.embeddings.subwords import SubwordVectors
 from dragoman_models.embeddings.word_vectors import WordVectors
+from dragoman_models.embeddings.word_vectors_bundle import write_word_vectors
 from dragoman_models.errors import BundleError, InvalidInputError
 from dragoman_models.registry import load_model
 from dragoman_models.vocabulary import Vocabulary

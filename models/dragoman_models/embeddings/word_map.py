@@ -7,11 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from dragoman_models.embeddings.word_vectors import (
-    Neighbors,
-    SearchOptions,
-    WordVectors,
-)
+from dragoman_models.embeddings.word_queries import Neighbors, SearchOptions
+from dragoman_models.embeddings.word_vectors import WordVectors
 from dragoman_models.errors import DragomanError, FieldViolation, InvalidInputError
 
 _MOST_WORDS = 2_000

@@ -15,13 +15,9 @@ from dragoman_models.embeddings.evaluation import (
     evaluate_analogies,
     evaluate_similarities,
 )
-from dragoman_models.embeddings.word_vectors import (
-    LONGEST_WORD,
-    AnalogyMethod,
-    AnalogyQuestion,
-    WordLookup,
-    WordVectors,
-)
+from dragoman_models.embeddings.word_lookup import LONGEST_WORD, WordLookup
+from dragoman_models.embeddings.word_queries import AnalogyMethod, AnalogyQuestion
+from dragoman_models.embeddings.word_vectors import WordVectors
 from dragoman_models.errors import (
     DragomanError,
     FieldViolation,

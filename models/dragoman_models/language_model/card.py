@@ -7,15 +7,13 @@ from dataclasses import dataclass
 
 from dragoman_models.language_model.evaluation import TextFigures
 from dragoman_models.language_model.recipe import LanguageModelRecipe
+from dragoman_models.training_data import TrainingData
 
 
 @dataclass(frozen=True, kw_only=True)
-class TrainingData:
-    """What a model was trained and tested on, as its card has to say."""
+class TextData(TrainingData):
+    """What a language model was trained and tested on."""
 
-    description: str
-    license: str
-    attribution: str
     test: str
 
 
@@ -72,7 +70,7 @@ def language_model_card(
     parameters: int,
     figures: Mapping[str, TextFigures],
     curve: Sequence[Mapping[str, str]],
-    data: TrainingData,
+    data: TextData,
     commands: Sequence[str],
 ) -> str:
     """CARD.md."""

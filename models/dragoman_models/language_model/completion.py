@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor
 
+from dragoman_models.arrays import Floats, Integers
 from dragoman_models.errors import FieldViolation, InvalidInputError
 from dragoman_models.language_model.generation_engine import prompt_tokens
 from dragoman_models.language_model.generation_options import MAX_TOKENS, FinishReason
@@ -71,12 +71,15 @@ class _SearchedNetwork:
     def __init__(self, network: LanguageModelNetwork) -> None:
         self._network = network
 
-    def step(self, previous: Tensor, state: NetworkState) -> tuple[Tensor, NetworkState, None]:
-        hidden, state = self._network.step(previous, state)
-        return self._network.output.log_probs(hidden), state, None
+    def step(self, previous: Integers, state: NetworkState) -> tuple[Floats, NetworkState, None]:
+        hidden, state = self._network.step(torch.from_numpy(previous), state)
+        return self._network.output.log_probs(hidden).numpy(), state, None
 
-    def select(self, state: NetworkState, sentences: Tensor | None, rows: Tensor) -> NetworkState:
-        return tuple(tuple(part.index_select(0, rows) for part in layer) for layer in state)
+    def select(
+        self, state: NetworkState, sentences: Integers | None, rows: Integers
+    ) -> NetworkState:
+        kept = torch.from_numpy(rows)
+        return tuple(tuple(part.index_select(0, kept) for part in layer) for layer in state)
 
 
 @torch.inference_mode()

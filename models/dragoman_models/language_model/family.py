@@ -43,7 +43,7 @@ class LanguageModelFamily:
             vocabulary = read_vocabulary(kind, bundle.file(vocabulary_file(kind)))
             config = NetworkConfig.model_validate(bundle.config.get("network"))
             weights = {name: weight.float() for name, weight in bundle.torch_tensors().items()}
-            check_enough(weights, config.fewest_weights())
+            check_enough((one.shape for one in weights.values()), config.fewest_weights())
             network = LanguageModelNetwork(config)
             network.load_state_dict(weights, assign=True)  # not copied: they may be mapped
         except (ValidationError, RuntimeError, ValueError, VocabularyError) as error:

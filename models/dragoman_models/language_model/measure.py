@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import csv
 import json
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any
 
-import safetensors
 import torch
 import typer
-from pydantic import ValidationError
 from safetensors.torch import load_file
 
 from dragoman_models.embeddings.training.text_stream import corpus_files
@@ -38,7 +35,7 @@ from dragoman_models.language_model.text_vocabulary import (
     read_vocabulary,
     vocabulary_file,
 )
-from dragoman_models.vocabulary import VocabularyError
+from dragoman_models.run_export import read_curve, reading_run
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,19 +60,15 @@ def read_run(folder: Path, recipe: LanguageModelRecipe) -> TrainedRun:
     Raises:
         TrainingError: something is missing, or was trained by another recipe.
     """
-    try:
+    with reading_run(folder):
         kind = recipe.vocabulary
         vocabulary = read_vocabulary(kind, (folder / vocabulary_file(kind)).read_bytes())
         best = load_file(folder / "best.safetensors")
-        with (folder / "log.csv").open(newline="") as file:
-            curve = list(csv.DictReader(file))
+        curve = read_curve(folder / "log.csv")
         weights = {name: weight.half() for name, weight in best.items()}
         sizes = {**recipe.network.model_dump(), "vocabulary_size": vocabulary.size}
         network = LanguageModelNetwork(NetworkConfig.model_validate(sizes))
         network.load_state_dict({name: weight.float() for name, weight in weights.items()})
-    except (OSError, RuntimeError, VocabularyError, ValidationError,
-            safetensors.SafetensorError) as error:  # fmt: skip
-        raise TrainingError(f"{folder} holds no finished run of this recipe: {error}") from error
     model = LanguageModel(network, vocabulary, language=recipe.language)
     return TrainedRun(name=folder.name, recipe=recipe, weights=weights, model=model, curve=curve)
 

@@ -6,14 +6,14 @@ import hashlib
 import math
 import random
 import time
+from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import torch
 from pydantic import ValidationError
-from rich.console import Console
-from rich.progress import Progress, TaskID, TextColumn, TimeRemainingColumn
+from rich.progress import Progress, TaskID
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from torch import Tensor
@@ -29,14 +29,14 @@ from dragoman_models.language_model.recipe import LanguageModelRecipe
 from dragoman_models.language_model.run_data import RecipeText
 from dragoman_models.language_model.text_vocabulary import TextVocabulary
 from dragoman_models.language_model.weight_average import WeightAverage, stopped_falling
-from dragoman_models.training import (
-    CsvLog,
-    compute_dtype,
-    drop_rows_after,
-    load_checkpoint,
-    save_checkpoint,
-    warmup_cosine,
-    write_atomically,
+from dragoman_models.training import CsvLog, compute_dtype, warmup_cosine, write_atomically
+from dragoman_models.training_run import (
+    CHECKPOINT,
+    RunCheckpoint,
+    RunCounters,
+    claim_folder,
+    refuse_divergence,
+    training_bar,
 )
 
 _EPOCH_COLUMNS = (
@@ -45,10 +45,27 @@ _EPOCH_COLUMNS = (
 )  # fmt: skip
 _UPDATE_COLUMNS = ("update", "learning_rate", "train_loss")
 _VALID_COLUMNS = 16
-_COUNTERS = (
-    "epoch", "segment", "update", "epoch_loss", "epoch_tokens", "epoch_seconds", "recent_loss",
-    "recent_tokens", "best_loss", "valid_losses",
-)  # fmt: skip
+_BAR = ("loss {task.fields[loss]:.3f}", "{task.fields[speed]:,.0f} tokens/s")
+
+
+@dataclass(kw_only=True)
+class LanguageModelCounters(RunCounters):
+    """Where a run is, what it has yet to report, and its losses on the validation text."""
+
+    epoch: int = 0
+    segment: int = 0
+    epoch_loss: float = 0.0
+    epoch_tokens: int = 0
+    epoch_seconds: float = 0.0
+    recent_loss: float = 0.0
+    recent_tokens: int = 0
+    best_loss: float = math.inf
+    valid_losses: list[float] = field(default_factory=list)
+
+    @property
+    def tokens_per_second(self) -> float:
+        """In the current epoch."""
+        return self.epoch_tokens / max(self.epoch_seconds, 1e-9)
 
 
 class LanguageModelTrainer:
@@ -77,7 +94,8 @@ class LanguageModelTrainer:
         self.recipe = recipe
         self.folder = folder
         self.processes = processes or ProcessGroup()
-        self._claim_folder(resume=resume)
+        begun = self.processes.from_first((folder / CHECKPOINT).exists())
+        claim_folder(folder, begun=begun, resume=resume)
         text = RecipeText(recipe)
         self.vocabulary = self._vocabulary(text)
         texts = text.encode(self.vocabulary)
@@ -93,28 +111,16 @@ class LanguageModelTrainer:
         self.average = WeightAverage()
         self.averaging = recipe.averaging == "from_start"
         self.state = self.network.initial_state(recipe.batch_size)
-        self.epoch = self.segment = self.update = 0
-        self.epoch_loss = self.epoch_seconds = self.recent_loss = 0.0
-        self.epoch_tokens = self.recent_tokens = 0
-        self.best_loss = math.inf
-        self.valid_losses: list[float] = []
+        self.counters = LanguageModelCounters()
+        self._checkpoint = RunCheckpoint(
+            folder,
+            {"network": self.network, "optimizer": self.optimizer, "average": self.average},
+            settings=self._settings(),
+            or_other=" or number of processes",
+        )
         if resume:
             self._restore()
         self._open_logs()
-
-    def _claim_folder(self, *, resume: bool) -> None:
-        checkpoint = self.folder / "checkpoint.pt"
-        exists = self.processes.from_first(checkpoint.exists())
-        if exists and not resume:
-            raise TrainingError(
-                f"{self.folder} holds a training run; give --resume or another folder"
-            )
-        if resume and not exists:
-            raise TrainingError(f"nothing to resume: {checkpoint} does not exist")
-        try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise TrainingError(f"cannot make the folder {self.folder}: {error}") from error
 
     def _vocabulary(self, text: RecipeText) -> TextVocabulary:
         if self.processes.is_first:
@@ -173,46 +179,22 @@ class LanguageModelTrainer:
     def _save(self) -> None:
         own = {"state": self.state, "random": torch.get_rng_state()}
         of_each = self.processes.gather(own)
-        if not self.processes.is_first:
-            return
-        save_checkpoint(
-            self.folder / "checkpoint.pt",
-            {
-                "settings": self._settings(),
-                "network": self.network.state_dict(),
-                "optimizer": self.optimizer.state_dict(),
-                "average": self.average.state_dict(),
-                "averaging": self.averaging,
-                "processes": of_each,
-                **{name: getattr(self, name) for name in _COUNTERS},
-            },
-        )
+        if self.processes.is_first:
+            self._checkpoint.save(self.counters, averaging=self.averaging, processes=of_each)
 
     def _restore(self) -> None:
-        checkpoint = load_checkpoint(self.folder / "checkpoint.pt")
-        if checkpoint.get("settings") != self._settings():
-            raise TrainingError(
-                f"{self.folder} was begun with another recipe or number of processes; "
-                "resume with those"
-            )
-        self.network.load_state_dict(checkpoint["network"])
-        self.optimizer.load_state_dict(checkpoint["optimizer"])
-        self.average.load_state_dict(checkpoint["average"])
+        checkpoint = self._checkpoint.restore(self.counters)
         self.averaging = checkpoint["averaging"]
         own = checkpoint["processes"][self.processes.rank]
         self.state = own["state"]
         torch.set_rng_state(own["random"])
-        for name in _COUNTERS:
-            setattr(self, name, checkpoint[name])
 
     def _open_logs(self) -> None:
-        """Rows that were written after the checkpoint are written again: they go first."""
         if not self.processes.is_first:
             return
-        for name in ("log.csv", "updates.csv"):
-            drop_rows_after(self.folder / name, self.update)
-        self.epoch_log = CsvLog(self.folder / "log.csv", _EPOCH_COLUMNS)
-        self.update_log = CsvLog(self.folder / "updates.csv", _UPDATE_COLUMNS)
+        folder, update = self.folder, self.counters.update
+        self.epoch_log = CsvLog.resumed(folder / "log.csv", _EPOCH_COLUMNS, update=update)
+        self.update_log = CsvLog.resumed(folder / "updates.csv", _UPDATE_COLUMNS, update=update)
 
     # --- training ---
 
@@ -223,8 +205,8 @@ class LanguageModelTrainer:
             the path of the best weights.
         """
         silent = Progress(disable=True)
-        with progress or (progress_bar() if self.processes.is_first else silent) as bar:
-            while self.epoch < self.recipe.epochs:
+        with progress or (training_bar(*_BAR) if self.processes.is_first else silent) as bar:
+            while self.counters.epoch < self.recipe.epochs:
                 self._run_epoch(bar)
         if self.processes.is_first:
             plot_losses(self.folder)
@@ -233,26 +215,28 @@ class LanguageModelTrainer:
     def _segments(self) -> list[tuple[int, int]]:
         """Of the current epoch; they follow from seed and epoch, so a resumed run finds them."""
         recipe = self.recipe
-        chance = random.Random(f"{recipe.seed}/{self.epoch}") if recipe.variable_bptt else None
+        key = f"{recipe.seed}/{self.counters.epoch}"
+        chance = random.Random(key) if recipe.variable_bptt else None
         return list(pairwise(segment_bounds(len(self.inputs), recipe.bptt, chance)))
 
     def _run_epoch(self, bar: Progress) -> None:
+        counters = self.counters
         segments = self._segments()
-        if not self.segment:
+        if not counters.segment:
             self.state = self.network.initial_state(self.recipe.batch_size)
         task = bar.add_task(
-            f"epoch {self.epoch + 1}/{self.recipe.epochs}",
-            total=len(segments), completed=self.segment, loss=0.0, speed=0.0,
+            f"epoch {counters.epoch + 1}/{self.recipe.epochs}",
+            total=len(segments), completed=counters.segment, loss=0.0, speed=0.0,
         )  # fmt: skip
-        for begin, end in segments[self.segment :]:
+        for begin, end in segments[counters.segment :]:
             began = time.monotonic()
-            done = (self.epoch + self.segment / len(segments)) / self.recipe.epochs
+            done = (counters.epoch + counters.segment / len(segments)) / self.recipe.epochs
             self._reset_some()
             loss = self._learn(begin, end, done)
-            self.segment += 1
+            counters.segment += 1
             self._count(loss, end - begin, time.monotonic() - began)
             self._report(bar, task, loss)
-            if self.update % self.recipe.checkpoint_updates == 0:
+            if counters.update % self.recipe.checkpoint_updates == 0:
                 self._save()
         self._finish_epoch()
         bar.remove_task(task)
@@ -285,14 +269,10 @@ class LanguageModelTrainer:
         self.processes.average_gradients(self.network.parameters())
         norm = torch.nn.utils.clip_grad_norm_(self.network.parameters(), recipe.clip_norm)
         mean = self.processes.mean(float(loss.detach()))
-        if not math.isfinite(mean) or not math.isfinite(float(norm)):
-            raise TrainingError(
-                f"training diverged at update {self.update + 1} (loss {mean:g}, gradient norm "
-                f"{float(norm):g}); lower learning_rate or clip_norm"
-            )
+        refuse_divergence(self.counters.update + 1, mean, float(norm))
         self.optimizer.step()
         self.state = detached(outputs.state)
-        self.update += 1
+        self.counters.update += 1
         if self.averaging:
             self.average.add(self.network)
         return mean
@@ -302,8 +282,8 @@ class LanguageModelTrainer:
         recipe = self.recipe
         rate = recipe.learning_rate * steps / recipe.bptt
         if recipe.schedule == "cosine":
-            return rate * warmup_cosine(self.update, done, warmup=recipe.warmup_updates)
-        return rate * min(1.0, (self.update + 1) / recipe.warmup_updates)
+            return rate * warmup_cosine(self.counters.update, done, warmup=recipe.warmup_updates)
+        return rate * min(1.0, (self.counters.update + 1) / recipe.warmup_updates)
 
     def _penalties(self, outputs: Outputs) -> Tensor:
         """AR keeps the top layer's dropped activations small, TAR its steps (Merity et al. 2017).
@@ -321,50 +301,55 @@ class LanguageModelTrainer:
     # --- measuring ---
 
     def _count(self, loss: float, steps: int, seconds: float) -> None:
+        counters = self.counters
         tokens = steps * self.recipe.batch_size * self.processes.size
-        self.epoch_loss += loss * tokens
-        self.recent_loss += loss * tokens
-        self.epoch_tokens += tokens
-        self.recent_tokens += tokens
-        self.epoch_seconds += seconds
+        counters.epoch_loss += loss * tokens
+        counters.recent_loss += loss * tokens
+        counters.epoch_tokens += tokens
+        counters.recent_tokens += tokens
+        counters.epoch_seconds += seconds
 
     def _report(self, bar: Progress, task: TaskID, loss: float) -> None:
-        speed = self.epoch_tokens / max(self.epoch_seconds, 1e-9)
-        bar.update(task, advance=1, loss=loss, speed=speed)
-        if self.update % self.recipe.log_updates:
+        counters = self.counters
+        bar.update(task, advance=1, loss=loss, speed=counters.tokens_per_second)
+        if counters.update % self.recipe.log_updates:
             return
         if self.processes.is_first:
             self.update_log.write(
-                update=self.update,
+                update=counters.update,
                 learning_rate=f"{self.optimizer.param_groups[0]['lr']:.4g}",
-                train_loss=round(self.recent_loss / self.recent_tokens, 4),
+                train_loss=round(counters.recent_loss / counters.recent_tokens, 4),
             )
-        self.recent_loss, self.recent_tokens = 0.0, 0
+        counters.recent_loss, counters.recent_tokens = 0.0, 0
 
     def _finish_epoch(self) -> None:
+        counters = self.counters
         loss = self.valid_loss()
-        self.valid_losses.append(loss)
-        train_loss = self.epoch_loss / self.epoch_tokens
-        row: dict[str, Any] = {
-            "epoch": self.epoch + 1,
-            "update": self.update,
-            "seconds": round(self.epoch_seconds, 1),
-            "train_loss": round(train_loss, 4),
-            "valid_loss": round(loss, 4),
-            "valid_perplexity": round(math.exp(min(loss, 700.0)), 2),
-            "tokens_per_second": round(self.epoch_tokens / max(self.epoch_seconds, 1e-9)),
-            "averaged": int(self.averaging),
-        }
-        if loss < self.best_loss:
-            self.best_loss = loss
+        counters.valid_losses.append(loss)
+        counters.epoch, counters.segment = counters.epoch + 1, 0
+        row = self._epoch_row(loss)
+        if loss < counters.best_loss:
+            counters.best_loss = loss
             self._write_weights()
         if self.recipe.averaging == "non_monotone" and not self.averaging:
-            self.averaging = stopped_falling(self.valid_losses, self.recipe.non_monotone_epochs)
-        self.epoch, self.segment = self.epoch + 1, 0
-        self.epoch_loss, self.epoch_tokens, self.epoch_seconds = 0.0, 0, 0.0
+            self.averaging = stopped_falling(counters.valid_losses, self.recipe.non_monotone_epochs)
+        counters.epoch_loss, counters.epoch_tokens, counters.epoch_seconds = 0.0, 0, 0.0
         if self.processes.is_first:
             self.epoch_log.write(**row)
         self._save()
+
+    def _epoch_row(self, valid_loss: float) -> dict[str, Any]:
+        counters = self.counters
+        return {
+            "epoch": counters.epoch,
+            "update": counters.update,
+            "seconds": round(counters.epoch_seconds, 1),
+            "train_loss": round(counters.epoch_loss / counters.epoch_tokens, 4),
+            "valid_loss": round(valid_loss, 4),
+            "valid_perplexity": round(math.exp(min(valid_loss, 700.0)), 2),
+            "tokens_per_second": round(counters.tokens_per_second),
+            "averaged": int(self.averaging),
+        }
 
     def valid_loss(self) -> float:
         """Nats per token of the validation text, by the averaged weights where there are any."""
@@ -381,15 +366,3 @@ class LanguageModelTrainer:
             with self.average.in_place(self.network):
                 weights = save(self.network.state_dict())
             write_atomically(self.folder / "best.safetensors", weights)
-
-
-def progress_bar() -> Progress:
-    """A bar with the loss, the speed and the time left."""
-    return Progress(
-        *Progress.get_default_columns()[:-1],
-        TextColumn("loss {task.fields[loss]:.3f}"),
-        TextColumn("{task.fields[speed]:,.0f} tokens/s"),
-        TimeRemainingColumn(),
-        speed_estimate_period=120,
-        console=Console(stderr=True),
-    )

@@ -5,6 +5,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from dragoman_models.recurrent import gru_kernels
+from dragoman_models.recurrent.compiled_gru_step import CompiledNormalization
+
 EPSILON = 1e-5  # added to the variance
 
 
@@ -22,6 +25,15 @@ def normalize_gates(gates: Tensor, gain: Tensor, shift: Tensor, *, count: int = 
     return torch.addcmul(shift, blocks.flatten(-2), gain)
 
 
+def trained_normalization(gates: Tensor, gain: Tensor, shift: Tensor, *, count: int = 3) -> Tensor:
+    """`normalize_gates` in float32 at least, compiled where a gradient is wanted."""
+    if count == gru_kernels.GATES and gru_kernels.trains(gates, gates.size(-1) // count):
+        normal: Tensor = CompiledNormalization.apply(gates, gain, shift, EPSILON)  # type: ignore[no-untyped-call]
+        return normal
+    wide = gates.to(torch.promote_types(gates.dtype, torch.float32))
+    return normalize_gates(wide, gain, shift, count=count)
+
+
 class GateNormalization(nn.Module):
     """``normalize_gates`` with a gain, at first 1, and a shift, at first 0, that are learnt."""
 
@@ -34,8 +46,7 @@ class GateNormalization(nn.Module):
 
     def forward(self, gates: Tensor) -> Tensor:
         """(..., count * H) -> the same, in float32 at least."""
-        wide = gates.to(torch.promote_types(gates.dtype, torch.float32))
-        return normalize_gates(wide, self.gain, self.shift, count=self.count)
+        return trained_normalization(gates, self.gain, self.shift, count=self.count)
 
 
 class StepNormalization:

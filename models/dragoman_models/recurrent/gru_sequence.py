@@ -88,10 +88,10 @@ class GruSequence(torch.autograd.Function):
             below = below if mask is None else below * mask
             carried = torch.addcmul(below, carried, update[t])
         before = (states[:-1] if mask is None else states[:-1] * mask).to(weight.dtype)
-        weight_gradient = _products(hidden_gradient, before)
+        weight_gradient = summed_products(hidden_gradient, before)
         # A product with ones sums the columns faster than sum() does in half precision.
         ones = gate_gradient.new_ones(*new.shape[:3], 1)
-        bias_gradient = _products(ones, gate_gradient)
+        bias_gradient = summed_products(ones, gate_gradient)
         gain = None if normalization is None else normalization.gain_gradient(gate_gradient)
         input_type, bias_type = ctx.types
         return (
@@ -99,7 +99,7 @@ class GruSequence(torch.autograd.Function):
         )  # fmt: skip
 
 
-def _products(left: Tensor, right: Tensor) -> Tensor:
+def summed_products(left: Tensor, right: Tensor) -> Tensor:
     """(T, D, B, M), (T, D, B, N) -> of each direction (D, M, N), summed over steps and rows."""
     flat = [part.transpose(0, 1).flatten(1, 2) for part in (left, right)]
     return torch.bmm(flat[0].transpose(1, 2), flat[1])

@@ -6,9 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import torch
-from torch import Tensor
 
+from dragoman_models.arrays import Floats, Integers
 from dragoman_models.search.phrase_automaton import IntArray, Phrase, PhraseAutomaton
 from dragoman_models.search.token_bytes import TokenBytes
 
@@ -51,29 +50,28 @@ class _BannedPhrases:
         starts = [self._automaton.starts[sets.index(tuple(one))] for one in options.phrases]
         self._states: IntArray = np.array(starts)[:, None]  # (B, K)
 
-    def forbid(self, logits: Tensor, tokens: Tensor, sentences: Sequence[int]) -> None:
+    def forbid(self, logits: Floats, tokens: Integers, sentences: Sequence[int]) -> None:
         """As a `TokenRule` does; what ends here it forbids to end."""
         count, places = self._states.shape
-        left = np.array([self._max_lengths[one] for one in sentences]) - tokens.size(2)
-        rows = logits.view(count * places, -1)
+        left = np.array([self._max_lengths[one] for one in sentences]) - tokens.shape[2]
+        rows = np.reshape(logits, (count * places, -1), copy=False)
         for last in (False, True):  # behind a last token, a text ends
             chosen = np.repeat((left == 1) == last, places).nonzero()[0]
             if len(chosen):
                 states = self._states.reshape(-1)[chosen]
-                mask = torch.from_numpy(self._automaton.completing(states, at_end=last))
-                mask[:, self._eos] = torch.from_numpy(self._automaton.ends[states])
+                mask = self._automaton.completing(states, at_end=last)
+                mask[:, self._eos] = self._automaton.ends[states]
                 if len(chosen) == len(rows):
-                    rows.masked_fill_(mask, _FORBIDDEN)
+                    rows[mask] = _FORBIDDEN
                 else:
-                    index = torch.from_numpy(chosen)
-                    rows[index] = rows[index].masked_fill(mask, _FORBIDDEN)
+                    rows[chosen] = np.where(mask, _FORBIDDEN, rows[chosen])
 
-    def advance(self, parents: Tensor, tokens: Tensor) -> None:
+    def advance(self, parents: Integers, tokens: Integers) -> None:
         """The hypotheses go on: (B, K') places of their parents, and their new tokens."""
-        states = np.take_along_axis(self._states, parents.numpy(), axis=1)
-        reached, _ = self._automaton.advance(states.reshape(-1), tokens.numpy().reshape(-1))
+        states = np.take_along_axis(self._states, parents, axis=1)
+        reached, _ = self._automaton.advance(states.reshape(-1), tokens.reshape(-1))
         self._states = reached.reshape(states.shape)
 
-    def keep(self, left: Tensor) -> None:
+    def keep(self, left: Integers) -> None:
         """Drops all sentences but those at the positions ``left``."""
-        self._states = self._states[left.numpy()]
+        self._states = self._states[left]

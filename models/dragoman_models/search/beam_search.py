@@ -15,15 +15,16 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol, TypeVar, cast
 
-import torch
-from torch import Tensor
+import numpy as np
 
+from dragoman_models.arrays import Array, Floats, Integers
 from dragoman_models.search.banned_phrases import BannedPhrases
 from dragoman_models.search.coverage import CoveragePenalty
 from dragoman_models.search.diverse_beams import DiverseBeams
 from dragoman_models.search.length_normalization import LengthNormalization
 from dragoman_models.search.repetition_penalty import RepetitionPenalty
 from dragoman_models.search.required_phrases import RequiredPhrases, best_of_banks
+from dragoman_models.search.rows import best_columns, gathered, log_sum_exp
 from dragoman_models.search.token_rules import ForcedPrefixes, TokenRule, TokenRules
 
 State = TypeVar("State")
@@ -32,10 +33,10 @@ State = TypeVar("State")
 class SearchModel(Protocol[State]):
     """What a model must offer to be searched. N = sentences * hypotheses a sentence."""
 
-    def step(self, previous: Tensor, state: State) -> tuple[Tensor, State, Tensor | None]:
+    def step(self, previous: Integers, state: State) -> tuple[Floats, State, Floats | None]:
         """Tokens (N,) -> logits (N, V), the next state, attention weights (N, S) or None."""
 
-    def select(self, state: State, sentences: Tensor | None, rows: Tensor) -> State:
+    def select(self, state: State, sentences: Integers | None, rows: Integers) -> State:
         """The state of the hypotheses ``rows`` (N',), indices into the N of the last step.
 
         ``sentences`` are the sentences that stay, or None where all do; rows are grouped by them.
@@ -48,9 +49,9 @@ class Candidates(NamedTuple):
     Column c is token c, or ``tokens[:, c]`` where that is given.
     """
 
-    logits: Tensor  # (N, C); -inf where there are too few candidates
-    tokens: Tensor | None  # (N, C)
-    normalizers: Tensor  # (N, 1), the logarithm of the sum of all tokens' exp(logit)
+    logits: Floats  # (N, C); -inf where there are too few candidates
+    tokens: Integers | None  # (N, C)
+    normalizers: Floats  # (N, 1), the logarithm of the sum of all tokens' exp(logit)
 
 
 class CandidateModel(SearchModel[State], Protocol[State]):
@@ -63,8 +64,8 @@ class CandidateModel(SearchModel[State], Protocol[State]):
     special_tokens: int
 
     def candidates(
-        self, previous: Tensor, state: State, width: int
-    ) -> tuple[Candidates, State, Tensor | None]:
+        self, previous: Integers, state: State, width: int
+    ) -> tuple[Candidates, State, Floats | None]:
         """As ``step``, with the special tokens and the ``width`` best of the others."""
 
 
@@ -114,7 +115,7 @@ class SearchOptions:
         return max(concerned) < special_tokens and all(one is None for one in of_any_token)
 
     def score(
-        self, log_prob: float, *, length: int, covered: Tensor | None, sentence: int
+        self, log_prob: float, *, length: int, covered: Floats | None, sentence: int
     ) -> float:
         """What a finished hypothesis is ranked by.
 
@@ -143,7 +144,7 @@ class FoundSequence:
     log_prob: float
     score: float
     truncated: bool
-    attention: Tensor | None
+    attention: Floats | None
     group: int = 0
 
 
@@ -170,12 +171,12 @@ def beam_search(
     beam = _Beam(max_lengths, options)
     predict = _predictor(model, options)
     while beam.sentences:
-        candidates, state, attention = predict(beam.tokens[:, :, -1].flatten(), state)
-        places = beam.log_probs.size(1)
+        candidates, state, attention = predict(beam.tokens[:, :, -1].ravel(), state)
+        places = beam.log_probs.shape[1]
         parents = beam.extend(candidates, attention)
         beam.collect_ended()
         left = beam.unfinished(cancelled or (lambda _: False))
-        rows = (left.unsqueeze(1) * places + parents[left]).flatten()
+        rows = (left[:, None] * places + parents[left]).ravel()
         state = model.select(state, None if len(left) == len(parents) else left, rows)
         beam.keep(left)
     return [beam.ranked(found) for found in beam.found]
@@ -183,17 +184,16 @@ def beam_search(
 
 def _predictor(
     model: SearchModel[State], options: SearchOptions
-) -> Callable[[Tensor, State], tuple[Candidates, State, Tensor | None]]:
+) -> Callable[[Integers, State], tuple[Candidates, State, Floats | None]]:
     """What gives the next step's candidates: the model itself, where no rule needs every logit."""
     special_tokens = getattr(model, "special_tokens", 0)  # isinstance of a protocol takes long
     if options.concern_only(special_tokens):
         finder = cast(CandidateModel[State], model)
         return lambda previous, state: finder.candidates(previous, state, options.beam_width)
 
-    def step(previous: Tensor, state: State) -> tuple[Candidates, State, Tensor | None]:
+    def step(previous: Integers, state: State) -> tuple[Candidates, State, Floats | None]:
         logits, state, attention = model.step(previous, state)
-        normalizers = torch.logsumexp(logits, dim=1, keepdim=True)
-        return Candidates(logits, None, normalizers), state, attention
+        return Candidates(logits, None, log_sum_exp(logits, axis=1)), state, attention
 
     return step
 
@@ -216,23 +216,23 @@ class _Beam:
         self.found: list[list[FoundSequence]] = [[] for _ in max_lengths]
         count = len(max_lengths)
         # (B, K) of whole hypotheses, less repetition penalties; -inf: empty place
-        self.log_probs = torch.zeros(count, 1)
-        self.tokens = torch.full((count, 1, 1), options.bos)  # (B, K, 1 + T)
-        self.token_log_probs = torch.zeros(count, 1, 0)  # (B, K, T)
-        self.attention: Tensor | None = None  # (B, K, T, S)
-        self.coverage: Tensor | None = None  # (B, K, S), each source position's attention so far
+        self.log_probs = np.zeros((count, 1), np.float32)
+        self.tokens = np.full((count, 1, 1), options.bos, np.int64)  # (B, K, 1 + T)
+        self.token_log_probs = np.zeros((count, 1, 0), np.float32)  # (B, K, T)
+        self.attention: Floats | None = None  # (B, K, T, S)
+        self.coverage: Floats | None = None  # (B, K, S), each source position's attention so far
 
     @property
     def length(self) -> int:
         """T."""
-        return self.tokens.size(2) - 1
+        return self.tokens.shape[2] - 1
 
     @property
     def groups(self) -> int:
         """Groups of diverse beams that the K places are divided among, one behind the other."""
         return 1 if self.options.diversity is None else self.options.diversity.groups
 
-    def extend(self, candidates: Candidates, attention: Tensor | None) -> Tensor:
+    def extend(self, candidates: Candidates, attention: Floats | None) -> Integers:
         """Adds a token to every hypothesis, keeping the best K' of each sentence.
 
         The K' best of a sentence are among the K' best of each of its rows, and within a row the
@@ -246,15 +246,14 @@ class _Beam:
         """
         count, places = self.log_probs.shape
         best, columns = self._continuations(candidates.logits, count)
-        width = best.size(1)
-        step_log_probs = (best - candidates.normalizers).view(count, places, width)
-        scores = (self.log_probs.unsqueeze(2) + step_log_probs).flatten(1)
-        names = columns if candidates.tokens is None else candidates.tokens.gather(1, columns)
-        choices = names.view(count, -1)
+        width = best.shape[1]
+        step_log_probs = (best - candidates.normalizers).reshape(count, places * width)
+        scores = np.repeat(self.log_probs, width, axis=1) + step_log_probs
+        names = columns if candidates.tokens is None else gathered(candidates.tokens, columns)
+        choices = names.reshape(count, -1)
         self.log_probs, chosen = self._choose(scores, choices, width)
-        parents = chosen // width
-        tokens = choices.gather(1, chosen)
-        added = step_log_probs.flatten(1).gather(1, chosen)
+        parents: Integers = chosen // width
+        tokens, added = gathered(choices, chosen), gathered(step_log_probs, chosen)
         self.tokens = _append(self.tokens, parents, tokens)
         if self.options.repetition is not None:
             added = self.options.repetition.without(added, self.tokens[:, :, 1:-1], tokens)
@@ -262,89 +261,79 @@ class _Beam:
         for phrases in self.phrases:
             phrases.advance(parents, tokens)
         if attention is not None:
-            self._remember_attention(attention.view(count, places, -1), parents)
+            self._remember_attention(attention.reshape(count, places, -1), parents)
         return parents
 
-    def _continuations(self, logits: Tensor, count: int) -> tuple[Tensor, Tensor]:
+    def _continuations(self, logits: Floats, count: int) -> tuple[Floats, Integers]:
         """Logits and columns (B * K, width) of the best that may go on, of logits (B * K, C).
 
         Those that phrases want are among them, whatever their logits.
         """
-        by_sentence = logits.view(count, -1, logits.size(1))  # (B, K, C)
+        # (B, K, C), written to, so never a copy
+        by_sentence = np.reshape(logits, (count, -1, logits.shape[1]), copy=False)
         wanted = None if self.required is None else self.required.wanted()
         so_far = self.tokens[:, :, 1:]
         if self.options.repetition is not None:
             self.options.repetition.apply(by_sentence, so_far)
         ends = self.rules.forbid(by_sentence, so_far, self.sentences, wanted)
-        best, columns = logits.topk(min(self.options.beam_width, logits.size(1)), dim=1)
-        self._end_dead_ends(best, columns, ends.flatten())
+        best, columns = best_columns(logits, min(self.options.beam_width, logits.shape[1]))
+        self._end_dead_ends(best, columns, ends.ravel())
         if self.required is None or wanted is None:
             return best, columns
         return self.required.with_wanted(best, columns, logits, wanted)
 
-    def _choose(self, scores: Tensor, tokens: Tensor, width: int) -> tuple[Tensor, Tensor]:
+    def _choose(self, scores: Floats, tokens: Integers, width: int) -> tuple[Floats, Integers]:
         """The best of the continuations (B, K * width): their scores and indices (B, K')."""
         most, diversity = self.options.beam_width, self.options.diversity
         if diversity is None and self.required is None:
-            return scores.topk(min(most, scores.size(1)), dim=1)
+            return best_columns(scores, min(most, scores.shape[1]))
         banks = self._banks(tokens, width)
 
-        def best(among: Tensor, part: slice, count: int) -> Tensor:
+        def best(among: Floats, part: slice, count: int) -> Integers:
             if banks is None:
-                return among.topk(count, dim=1).indices
+                return best_columns(among, count)[1]
             return best_of_banks(among, banks[:, part], count)
 
         if diversity is None:
-            chosen = best(scores, slice(None), min(most, scores.size(1)))
+            chosen = best(scores, slice(None), min(most, scores.shape[1]))
         else:
-            shared = scores.size(1) == width
+            shared = scores.shape[1] == width
             chosen = diversity.choose(scores, tokens, most, best, shared=shared)
-        return scores.gather(1, chosen), chosen
+        return gathered(scores, chosen), chosen
 
-    def _banks(self, tokens: Tensor, width: int) -> Tensor | None:
+    def _banks(self, tokens: Integers, width: int) -> Integers | None:
         """The banks of the continuations (B, K * width); None without required phrases."""
         if self.required is None:
             return None
-        parents = torch.arange(tokens.size(1)).expand_as(tokens) // width
+        parents = np.broadcast_to(np.arange(tokens.shape[1]) // width, tokens.shape)
         left = [self.max_lengths[sentence] - self.length - 1 for sentence in self.sentences]
-        return self.required.banks(parents, tokens, torch.tensor(left).clamp(min=0))
+        return self.required.banks(parents, tokens, np.maximum(left, 0))
 
-    def _end_dead_ends(self, best: Tensor, columns: Tensor, ends: Tensor) -> None:
+    def _end_dead_ends(self, best: Floats, columns: Integers, ends: Floats) -> None:
         """Lets rows that the rules left no token end in eos, with the logits ``ends`` (B * K,)."""
-        stuck = best[:, 0].isneginf()
+        stuck = np.isneginf(best[:, 0])
         if not stuck.any():
             return
         best[stuck, 0] = ends[stuck]
         columns[stuck, 0] = self.options.eos
 
-    def _remember_attention(self, attention: Tensor, parents: Tensor) -> None:
+    def _remember_attention(self, attention: Floats, parents: Integers) -> None:
         """(B, K, S) weights of this step, whole or summed up, as the options need them."""
         if self.options.keep_attention:
-            self._append_attention(attention, parents)
+            newest = gathered(attention, parents)[:, :, None]  # (B, K', 1, S)
+            before = newest[:, :, :0] if self.attention is None else self.attention
+            self.attention = np.concatenate([gathered(before, parents), newest], axis=2)
         if self.options.coverage is not None:
             covered = attention if self.coverage is None else attention + self.coverage
-            index = parents.unsqueeze(2).expand(-1, -1, attention.size(2))
-            self.coverage = covered.gather(1, index)
-
-    def _append_attention(self, attention: Tensor, parents: Tensor) -> None:
-        """(B, K, S) weights of this step onto the history of the parents."""
-        source = attention.size(2)
-        index = parents.unsqueeze(2).expand(-1, -1, source)
-        newest = attention.gather(1, index).unsqueeze(2)  # (B, K', 1, S)
-        if self.attention is None:
-            self.attention = newest
-            return
-        steps = self.attention.size(2)
-        index = parents[:, :, None, None].expand(-1, -1, steps, source)
-        self.attention = torch.cat([self.attention.gather(1, index), newest], dim=2)
+            self.coverage = gathered(covered, parents)
 
     def collect_ended(self) -> None:
         """Moves hypotheses that end in eos to ``found`` and empties their places."""
         ended = self.tokens[:, :, -1] == self.options.eos
         if not ended.any():
             return
-        ended &= self.log_probs.isfinite()
-        positions, places = ended.nonzero(as_tuple=True)
+        ended &= np.isfinite(self.log_probs)
+        positions, places = ended.nonzero()
         histories = zip(
             positions.tolist(), places.tolist(), self.tokens[positions, places, 1:-1].tolist(),
             self.token_log_probs[positions, places].tolist(), strict=True,
@@ -363,20 +352,20 @@ class _Beam:
                         sentence=self.sentences[position],
                     ),
                     truncated=self.length > self.max_lengths[self.sentences[position]],
-                    attention=None if attention is None else attention[position, place].clone(),
-                    group=place * self.groups // self.log_probs.size(1),
+                    attention=None if attention is None else attention[position, place].copy(),
+                    group=place * self.groups // self.log_probs.shape[1],
                 )
             )
-        self.log_probs = self.log_probs.masked_fill(ended, float("-inf"))
+        self.log_probs[ended] = -np.inf
 
-    def unfinished(self, cancelled: Callable[[int], bool]) -> Tensor:
+    def unfinished(self, cancelled: Callable[[int], bool]) -> Integers:
         """Positions (B',) of sentences that could still find something better.
 
         A hypothesis's log-probability can only fall, its divisor is at most that of the longest
         allowed length, and coverage only lowers a score: the quotient bounds all it can reach.
         """
         left = []
-        best = self.log_probs.view(len(self.sentences), self.groups, -1).amax(dim=2)
+        best = self.log_probs.reshape(len(self.sentences), self.groups, -1).max(axis=2)
         for position, of_groups in enumerate(best.tolist()):
             sentence = self.sentences[position]
             if cancelled(sentence):
@@ -385,7 +374,7 @@ class _Beam:
                 self.options.diversity is not None and self._has_too_few(sentence, max(of_groups))
             ):
                 left.append(position)
-        return torch.tensor(left, dtype=torch.long)
+        return np.array(left, np.int64)
 
     def _is_done(self, sentence: int, group: int, best: float) -> bool:
         """Whether a group whose best unfinished log-probability is ``best`` may stop."""
@@ -409,7 +398,7 @@ class _Beam:
         different = {one.tokens for one in self.found[sentence]}
         return len(different) < self.options.n_best and best > float("-inf")
 
-    def keep(self, left: Tensor) -> None:
+    def keep(self, left: Integers) -> None:
         """Drops all sentences but those at the positions ``left``."""
         if len(left) == len(self.sentences):
             return
@@ -431,7 +420,6 @@ class _Beam:
         return self.options.diversity.in_turn(best_first, [one.group for one in best_first])
 
 
-def _append(history: Tensor, parents: Tensor, newest: Tensor) -> Tensor:
+def _append(history: Array, parents: Integers, newest: Array) -> Array:
     """The parents' histories (B, K, T) with the newest entries (B, K') behind: (B, K', T + 1)."""
-    index = parents.unsqueeze(2).expand(-1, -1, history.size(2))
-    return torch.cat([history.gather(1, index), newest.unsqueeze(2)], dim=2)
+    return np.concatenate([gathered(history, parents), newest[:, :, None]], axis=2)

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import torch
-from torch import Tensor
+import numpy as np
 
-_LEAST = torch.finfo(torch.float32).tiny  # keeps the logarithm finite
+from dragoman_models.arrays import Floats
+
+_LEAST = np.finfo(np.float32).tiny  # keeps the logarithm finite
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,7 +22,7 @@ class CoveragePenalty:
     beta: float
     source_lengths: Sequence[int]
 
-    def score(self, attention: Tensor, sentence: int) -> float:
+    def score(self, attention: Floats, sentence: int) -> float:
         """Of one hypothesis, at most 0; ``attention`` (S,) is summed over its tokens."""
         got = attention[: self.source_lengths[sentence]]
-        return self.beta * float(got.clamp(min=_LEAST, max=1.0).log().sum())
+        return self.beta * float(np.log(got.clip(_LEAST, 1.0)).sum())

@@ -7,11 +7,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
-import torch
-from torch import Tensor
+import numpy as np
+
+from dragoman_models.arrays import Floats, Integers
+from dragoman_models.search.rows import gathered
 
 Found = TypeVar("Found")
-Choose = Callable[[Tensor, slice, int], Tensor]
+Choose = Callable[[Floats, slice, int], Integers]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,8 +30,8 @@ class DiverseBeams:
     strength: float
 
     def choose(
-        self, scores: Tensor, tokens: Tensor, beam_width: int, best: Choose, *, shared: bool
-    ) -> Tensor:
+        self, scores: Floats, tokens: Integers, beam_width: int, best: Choose, *, shared: bool
+    ) -> Integers:
         """Which continuations go on, those of a group side by side.
 
         Args:
@@ -41,13 +43,15 @@ class DiverseBeams:
             (B, K') indices, K' at most ``beam_width``.
         """
         size = beam_width // self.groups
-        own = scores.size(1) if shared else scores.size(1) // self.groups
-        chosen: list[Tensor] = []
+        own = scores.shape[1] if shared else scores.shape[1] // self.groups
+        chosen: list[Integers] = []
         for group in range(self.groups):
             part = slice(0, own) if shared else slice(group * own, (group + 1) * own)
-            among = scores[:, part] - self.strength * _times(tokens, chosen, scores, part)
+            among = scores[:, part]
+            if chosen:
+                among = among - self.strength * _times(tokens, chosen, scores, part)
             chosen.append(part.start + best(among, part, min(size, own)))
-        return torch.cat(chosen, dim=1)
+        return np.concatenate(chosen, axis=1)
 
     def in_turn(self, ranked: Sequence[Found], groups: Sequence[int]) -> list[Found]:
         """The best of each group, then the second of each, and so on; ``groups`` are those of the
@@ -60,10 +64,10 @@ class DiverseBeams:
         return [ranked[position] for _, position in sorted(rounds)]
 
 
-def _times(tokens: Tensor, chosen: list[Tensor], scores: Tensor, part: slice) -> Tensor:
+def _times(tokens: Integers, chosen: list[Integers], scores: Floats, part: slice) -> Floats:
     """(B, M') how many of the ``chosen`` end in the same token as those of the part."""
-    if not chosen:
-        return torch.zeros(1)
-    before = torch.cat(chosen, dim=1)  # (B, C)
-    taken = tokens.gather(1, before).masked_fill(scores.gather(1, before).isneginf(), -1)
-    return (tokens[:, part].unsqueeze(2) == taken.unsqueeze(1)).sum(dim=2)
+    before = np.concatenate(chosen, axis=1)  # (B, C)
+    taken = np.where(np.isneginf(gathered(scores, before)), -1, gathered(tokens, before))
+    alike = tokens[:, part, None] == taken[:, None]
+    times: Floats = alike.sum(axis=2, dtype=np.float32)
+    return times

@@ -6,10 +6,11 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-import torch
-from torch import Tensor
+import numpy as np
 
+from dragoman_models.arrays import Floats, Integers
 from dragoman_models.search.beam_search import SearchModel
+from dragoman_models.search.rows import log_sum_exp
 
 
 class EnsembleModel:
@@ -23,21 +24,21 @@ class EnsembleModel:
         self._members = tuple(members)
 
     def step(
-        self, previous: Tensor, state: tuple[Any, ...]
-    ) -> tuple[Tensor, tuple[Any, ...], Tensor | None]:
+        self, previous: Integers, state: tuple[Any, ...]
+    ) -> tuple[Floats, tuple[Any, ...], Floats | None]:
         """The logits are log-probabilities."""
         log_probs, states, attention = [], [], []
         for member, own in zip(self._members, state, strict=True):
             logits, own, weights = member.step(previous, own)
-            log_probs.append(torch.log_softmax(logits, dim=1))
+            log_probs.append(logits - log_sum_exp(logits, axis=1))
             states.append(own)
             attention += [] if weights is None else [weights]
-        mean = torch.logsumexp(torch.stack(log_probs), dim=0) - math.log(len(log_probs))  # (N, V)
+        mean = log_sum_exp(np.stack(log_probs), axis=0)[0] - math.log(len(log_probs))
         everywhere = len(attention) == len(log_probs)
-        return mean, tuple(states), torch.stack(attention).mean(dim=0) if everywhere else None
+        return mean, tuple(states), np.stack(attention).mean(axis=0) if everywhere else None
 
     def select(
-        self, state: tuple[Any, ...], sentences: Tensor | None, rows: Tensor
+        self, state: tuple[Any, ...], sentences: Integers | None, rows: Integers
     ) -> tuple[Any, ...]:
         """As each member selects."""
         return tuple(

@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-import torch
-from torch import Tensor
+import numpy as np
+
+from dragoman_models.arrays import Floats, Integers
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,13 +21,13 @@ class RepetitionPenalty:
 
     factor: float
 
-    def apply(self, logits: Tensor, tokens: Tensor) -> None:
+    def apply(self, logits: Floats, tokens: Integers) -> None:
         """Lowers logits (B, K, V) in place; tokens (B, K, T), the hypotheses so far."""
-        lowered = logits.gather(2, tokens) - math.log(self.factor)
-        logits.scatter_(2, tokens, lowered)  # equal values where a token occurs several times
+        lowered = np.take_along_axis(logits, tokens, 2) - math.log(self.factor)
+        np.put_along_axis(logits, tokens, lowered, 2)  # equal where a token occurs several times
 
-    def without(self, log_probs: Tensor, tokens: Tensor, newest: Tensor) -> Tensor:
+    def without(self, log_probs: Floats, tokens: Integers, newest: Integers) -> Floats:
         """Log-probabilities (B, K') of the ``newest`` tokens (B, K'), which ``apply`` lowered where
         the hypotheses (B, K', T) before them hold them, as the model gave them."""
-        repeated = (tokens == newest.unsqueeze(2)).any(dim=2)
-        return torch.where(repeated, log_probs + math.log(self.factor), log_probs)
+        repeated = (tokens == newest[:, :, None]).any(axis=2)
+        return np.where(repeated, log_probs + math.log(self.factor), log_probs)

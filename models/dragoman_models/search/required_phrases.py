@@ -15,15 +15,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import torch
-from torch import Tensor
 
+from dragoman_models.arrays import Floats, Integers
 from dragoman_models.search.phrase_automaton import (
     BoolArray,
     IntArray,
     Phrase,
     PhraseAutomaton,
 )
+from dragoman_models.search.rows import gathered
 from dragoman_models.search.token_bytes import TokenBytes
 
 _FORBIDDEN = float("-inf")
@@ -115,14 +115,14 @@ class _RequiredPhrases:
         self._first = np.array([one.first for one in spellings])
         self._whole = np.array([one.whole for one in spellings])
         self._begins_word = np.array([one.begins_word for one in distinct])
-        self._continues_word = torch.from_numpy(options.vocabulary.continues_word())  # (V,)
+        self._continues_word = options.vocabulary.continues_word()  # (V,)
 
-    def forbid(self, logits: Tensor, tokens: Tensor, sentences: Sequence[int]) -> None:
+    def forbid(self, logits: Floats, tokens: Integers, sentences: Sequence[int]) -> None:
         """No eos where a phrase is missing."""
         missing = (~self._found(self._states, self._met)).any(axis=2)  # (B, K)
-        logits[:, :, self._options.eos].masked_fill_(torch.from_numpy(missing), _FORBIDDEN)
+        logits[:, :, self._options.eos][missing] = _FORBIDDEN
 
-    def wanted(self) -> Tensor:
+    def wanted(self) -> Integers:
         """(B, K, 2 P) tokens that phrases begin or go on with; -1 for none."""
         automaton, states = self._automaton, self._states
         phrases = np.broadcast_to(self._phrases, states.shape)
@@ -134,30 +134,30 @@ class _RequiredPhrases:
         beginning = np.where(with_blank, self._first[phrases], _NONE)
         found = self._found(states, self._met)
         both = [np.where(found, _NONE, tokens) for tokens in (going_on, beginning)]
-        return torch.from_numpy(np.concatenate(both, axis=2))
+        return np.concatenate(both, axis=2)
 
     def with_wanted(
-        self, best: Tensor, candidates: Tensor, logits: Tensor, wanted: Tensor
-    ) -> tuple[Tensor, Tensor]:
+        self, best: Floats, candidates: Integers, logits: Floats, wanted: Integers
+    ) -> tuple[Floats, Integers]:
         """The best logits and tokens (B * K, width) of logits (B * K, V), with the ``wanted`` ones,
         and where a phrase ends with a word that may yet go on, the best token that ends it."""
-        tokens = wanted.flatten(0, 1)
+        tokens = wanted.reshape(len(logits), -1)
         pending = self._automaton.ends[self._states] & ~self._met
-        rows = torch.from_numpy(pending.any(axis=2).reshape(-1)).nonzero().squeeze(1)
-        ending = torch.full((len(tokens), 1), _NONE)
+        rows = pending.any(axis=2).reshape(-1).nonzero()[0]
+        ending = np.full((len(tokens), 1), _NONE, np.int64)
         if len(rows):
-            left = logits[rows].masked_fill(self._continues_word, _FORBIDDEN)
-            ending[rows, 0] = left.argmax(dim=1)
-        return _added(best, candidates, logits, torch.cat([tokens, ending], dim=1))
+            left = np.where(self._continues_word, _FORBIDDEN, logits[rows])
+            ending[rows, 0] = left.argmax(axis=1)
+        return _added(best, candidates, logits, np.concatenate([tokens, ending], axis=1))
 
-    def banks(self, parents: Tensor, tokens: Tensor, left: Tensor) -> Tensor:
+    def banks(self, parents: Integers, tokens: Integers, left: Integers) -> Integers:
         """(B, M) continuations of the hypotheses ``parents`` by ``tokens`` -> their banks.
 
         The bank is the number of tokens that suffice to write what is missing, one phrase after
         the other: only one can be half written. If that is more than the tokens that are ``left``
         (B,) afterwards, it comes behind all other banks.
         """
-        states, met = self._continued(parents.numpy(), tokens.numpy())
+        states, met = self._continued(parents, tokens)
         phrases = np.broadcast_to(self._phrases, states.shape)
         read, whole = self._automaton.read[states], self._whole[phrases]
         begun = (read > 0) | self._automaton.after_blank[states]
@@ -167,9 +167,9 @@ class _RequiredPhrases:
         most_saved = np.where(missing, saved, least).max(axis=2)
         banks = np.where(missing, whole, 0).sum(axis=2)
         banks -= np.where(missing.any(axis=2), most_saved, 0)
-        found = torch.from_numpy(banks)
         beyond = 2 + self._phrases.shape[2] * int(self._whole.max() + self._lacking.max())
-        return torch.where(found > left.unsqueeze(1), found + beyond, found)
+        found: Integers = np.where(banks > left[:, None], banks + beyond, banks)
+        return found
 
     def _found(self, states: IntArray, met: BoolArray) -> BoolArray:
         """Which phrases would stand in the text if it ended here."""
@@ -183,44 +183,45 @@ class _RequiredPhrases:
         reached, seen = self._automaton.advance(states.reshape(-1), repeated.reshape(-1))
         return reached.reshape(states.shape), met | seen.reshape(states.shape)
 
-    def advance(self, parents: Tensor, tokens: Tensor) -> None:
+    def advance(self, parents: Integers, tokens: Integers) -> None:
         """The hypotheses go on: (B, K') places of their parents, and their new tokens."""
-        self._states, self._met = self._continued(parents.numpy(), tokens.numpy())
+        self._states, self._met = self._continued(parents, tokens)
 
-    def keep(self, left: Tensor) -> None:
+    def keep(self, left: Integers) -> None:
         """Drops all sentences but those at the positions ``left``."""
-        self._phrases = self._phrases[left.numpy()]
-        self._states, self._met = self._states[left.numpy()], self._met[left.numpy()]
+        self._phrases = self._phrases[left]
+        self._states, self._met = self._states[left], self._met[left]
 
 
-def best_of_banks(scores: Tensor, banks: Tensor, count: int) -> Tensor:
+def best_of_banks(scores: Floats, banks: Integers, count: int) -> Integers:
     """(B, M) scores and banks -> (B, count) indices: the best of each bank, the lowest bank first,
     then the second of each, and so on. With one bank, the ``count`` best."""
-    by_score = scores.argsort(dim=1, descending=True, stable=True)
-    order = by_score.gather(1, banks.gather(1, by_score).argsort(dim=1, stable=True))
-    ordered = banks.gather(1, order)  # banks, and within one from the best score
-    place = torch.arange(scores.size(1)).expand_as(ordered)
-    begins = torch.ones_like(ordered, dtype=torch.bool)
+    by_score = (-scores).argsort(axis=1, kind="stable")
+    by_bank = gathered(banks, by_score).argsort(axis=1, kind="stable")
+    order = gathered(by_score, by_bank)
+    ordered = gathered(banks, order)  # banks, and within one from the best score
+    place = np.arange(scores.shape[1])
+    begins = np.ones(ordered.shape, np.bool_)
     begins[:, 1:] = ordered[:, 1:] != ordered[:, :-1]
-    rank = place - torch.where(begins, place, 0).cummax(dim=1).values
-    impossible = scores.gather(1, order).isneginf()
+    rank = place - np.maximum.accumulate(np.where(begins, place, 0), axis=1)
+    impossible = np.isneginf(gathered(scores, order))
     most = int(banks.max()) + 1
-    key = rank * most + ordered + impossible * (scores.size(1) * most)
-    return order.gather(1, key.argsort(dim=1, stable=True)[:, :count])
+    key = rank * most + ordered + impossible * (scores.shape[1] * most)
+    return gathered(order, key.argsort(axis=1, kind="stable")[:, :count])
 
 
 def _added(
-    best: Tensor, candidates: Tensor, logits: Tensor, tokens: Tensor
-) -> tuple[Tensor, Tensor]:
+    best: Floats, candidates: Integers, logits: Floats, tokens: Integers
+) -> tuple[Floats, Integers]:
     """The logits and tokens (N, width), with those of the tokens (N, W) that lack behind them.
 
     -1 is no token; its logit is -inf, as that of one that is there before.
     """
-    columns = torch.arange(tokens.size(1))
-    twice = (tokens.unsqueeze(2) == tokens.unsqueeze(1)) & (columns < columns.unsqueeze(1))
-    there = candidates.masked_fill(best.isneginf(), _NONE)
-    known = twice.any(dim=2) | (tokens.unsqueeze(2) == there.unsqueeze(1)).any(dim=2)
+    columns = np.arange(tokens.shape[1])
+    twice = (tokens[:, :, None] == tokens[:, None]) & (columns < columns[:, None])
+    there = np.where(np.isneginf(best), _NONE, candidates)
+    known = twice.any(axis=2) | (tokens[:, :, None] == there[:, None]).any(axis=2)
     known |= tokens == _NONE
-    tokens = tokens.clamp(min=0)
-    added = logits.gather(1, tokens).masked_fill(known, _FORBIDDEN)
-    return torch.cat([best, added], dim=1), torch.cat([candidates, tokens], dim=1)
+    tokens = np.maximum(tokens, 0)
+    added = np.where(known, _FORBIDDEN, gathered(logits, tokens))
+    return np.concatenate([best, added], axis=1), np.concatenate([candidates, tokens], axis=1)

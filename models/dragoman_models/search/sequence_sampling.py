@@ -11,13 +11,12 @@ from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 import numpy as np
-import torch
-from torch import Tensor
 
+from dragoman_models.arrays import Array, Floats, Integers
 from dragoman_models.search.beam_search import FoundSequence, SearchModel, SearchOptions
+from dragoman_models.search.rows import log_sum_exp
 from dragoman_models.search.sampling_options import SamplingOptions
 from dragoman_models.search.token_rules import TokenRules
-from dragoman_models.search.token_sampling import draw, filtered_probabilities
 
 State = TypeVar("State")
 
@@ -77,12 +76,12 @@ class _Samples:
         )
         self.running = list(range(len(generators)))  # which sample each of the K is
         self.found: dict[int, FoundSequence] = {}
-        self.previous = torch.tensor([options.bos])  # (1,), then (K,): all begin alike
-        self.tokens = torch.zeros(len(generators), 0, dtype=torch.long)  # (K, T)
-        self.token_log_probs = torch.zeros(len(generators), 0)  # (K, T)
-        self.attention: Tensor | None = None  # (K, T, S)
+        self.previous = np.array([options.bos])  # (1,), then (K,): all begin alike
+        self.tokens = np.zeros((len(generators), 0), np.int64)  # (K, T)
+        self.token_log_probs = np.zeros((len(generators), 0), np.float32)  # (K, T)
+        self.attention: Floats | None = None  # (K, T, S)
 
-    def extend(self, logits: Tensor, attention: Tensor | None) -> Tensor:
+    def extend(self, logits: Floats, attention: Floats | None) -> Integers:
         """Draws a token for each sample.
 
         Args:
@@ -92,39 +91,40 @@ class _Samples:
             which rows of ``logits`` the samples that go on continue (K',).
         """
         count = len(self.running)
-        rows = torch.arange(count) if len(logits) == count else torch.zeros(count, dtype=torch.long)
+        rows = np.arange(count) if len(logits) == count else np.zeros(count, np.int64)
         logits = logits[rows]
         log_probs = self._draw(logits)
-        self.token_log_probs = torch.cat([self.token_log_probs, log_probs.unsqueeze(1)], dim=1)
+        self.token_log_probs = _appended(self.token_log_probs, log_probs)
         if attention is not None and self._needs_attention:
-            newest = attention[rows].unsqueeze(1)  # (K, 1, S)
-            before = newest[:, :0] if self.attention is None else self.attention
-            self.attention = torch.cat([before, newest], dim=1)
-        return rows[self._collect_ended()]
+            newest = attention[rows]  # (K, S)
+            before = newest[:, None][:, :0] if self.attention is None else self.attention
+            self.attention = _appended(before, newest)
+        left: Integers = rows[self._collect_ended()]
+        return left
 
     @property
     def _needs_attention(self) -> bool:
         return self.options.keep_attention or self.options.coverage is not None
 
-    def _draw(self, logits: Tensor) -> Tensor:
+    def _draw(self, logits: Floats) -> Floats:
         """Appends a token to each sample; its log-probabilities (K,)."""
-        normalizers = torch.logsumexp(logits, dim=1)
-        ends = logits[:, self.options.eos].clone()
-        self.rules.forbid(logits.unsqueeze(0), self.tokens.unsqueeze(0), [0])
-        stuck = logits.amax(dim=1).isneginf()  # the rules left nothing: it ends
+        normalizers = log_sum_exp(logits, axis=1)[:, 0]
+        ends = logits[:, self.options.eos].copy()
+        self.rules.forbid(logits[None], self.tokens[None], [0])
+        stuck = np.isneginf(logits.max(axis=1))  # the rules left nothing: it ends
         logits[stuck, self.options.eos] = ends[stuck]
-        probabilities = filtered_probabilities(logits, [self.sampling] * len(logits))
         uniforms = [self.generators[index].random() for index in self.running]
-        self.previous = draw(probabilities, torch.tensor(uniforms, dtype=torch.float64))
-        self.tokens = torch.cat([self.tokens, self.previous.unsqueeze(1)], dim=1)
-        return logits.gather(1, self.previous.unsqueeze(1)).squeeze(1) - normalizers
+        self.previous = _drawn(logits, self.sampling, uniforms)
+        self.tokens = _appended(self.tokens, self.previous)
+        drawn: Floats = logits[np.arange(len(logits)), self.previous] - normalizers
+        return drawn
 
-    def _collect_ended(self) -> Tensor:
+    def _collect_ended(self) -> Integers:
         """Moves samples that end in eos to ``found``; the places (K',) of the others."""
         ended = self.previous == self.options.eos
-        for place in ended.nonzero().flatten().tolist():
+        for place in ended.nonzero()[0].tolist():
             self.found[self.running[place]] = self._sequence(place)
-        left = (~ended).nonzero().flatten()
+        left: Integers = (~ended).nonzero()[0]
         if len(left) < len(self.running):
             self.running = [self.running[place] for place in left.tolist()]
             self.previous, self.tokens = self.previous[left], self.tokens[left]
@@ -137,14 +137,30 @@ class _Samples:
         log_probs = self.token_log_probs[place]
         log_prob = float(log_probs.sum())
         attention = None if self.attention is None else self.attention[place]
-        covered = None if attention is None else attention.sum(dim=0)
+        covered = None if attention is None else attention.sum(axis=0)
         return FoundSequence(
             tokens=tuple(tokens[:-1]),
             token_log_probs=tuple(log_probs.tolist()),
             log_prob=log_prob,
             score=self.options.score(log_prob, length=len(tokens), covered=covered, sentence=0),
             truncated=len(tokens) > self.max_length,
-            attention=attention.clone()
+            attention=attention.copy()
             if attention is not None and self.options.keep_attention
             else None,
         )
+
+
+def _drawn(logits: Floats, sampling: SamplingOptions, uniforms: Sequence[float]) -> Integers:
+    """A token for each row of logits (K, V), by a number each."""
+    import torch  # which who only searches need not load
+
+    from dragoman_models.search.token_sampling import draw, filtered_probabilities
+
+    probabilities = filtered_probabilities(torch.from_numpy(logits), [sampling] * len(logits))
+    drawn: Integers = draw(probabilities, torch.tensor(uniforms, dtype=torch.float64)).numpy()
+    return drawn
+
+
+def _appended(history: Array, newest: Array) -> Array:
+    """(K, T, ...) and (K, ...) -> (K, T + 1, ...)."""
+    return np.concatenate([history, newest[:, None]], axis=1)

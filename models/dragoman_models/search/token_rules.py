@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-import torch
-from torch import Tensor
+from numpy.lib.stride_tricks import sliding_window_view
+
+from dragoman_models.arrays import Floats, Integers
 
 _FORBIDDEN = float("-inf")
 
@@ -15,7 +16,7 @@ _FORBIDDEN = float("-inf")
 class TokenRule(Protocol):
     """Forbids tokens. What it leaves keeps its probability under the model."""
 
-    def forbid(self, logits: Tensor, tokens: Tensor, sentences: Sequence[int]) -> None:
+    def forbid(self, logits: Floats, tokens: Integers, sentences: Sequence[int]) -> None:
         """Sets logits (B, K, V) of forbidden tokens to -inf, in place.
 
         Args:
@@ -45,8 +46,8 @@ class BannedTokens:
     def concerned(self) -> frozenset[int]:
         return frozenset(self.banned)
 
-    def forbid(self, logits: Tensor, tokens: Tensor, sentences: Sequence[int]) -> None:
-        logits.index_fill_(2, torch.tensor(self.banned, dtype=torch.long), _FORBIDDEN)
+    def forbid(self, logits: Floats, tokens: Integers, sentences: Sequence[int]) -> None:
+        logits[:, :, list(self.banned)] = _FORBIDDEN
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,13 +61,13 @@ class MinimumLengths:
     def concerned(self) -> frozenset[int]:
         return frozenset([self.eos])
 
-    def forbid(self, logits: Tensor, tokens: Tensor, sentences: Sequence[int]) -> None:
-        length = tokens.size(2)
+    def forbid(self, logits: Floats, tokens: Integers, sentences: Sequence[int]) -> None:
+        length = tokens.shape[2]
         short = [length < self.minimums[one] for one in sentences]
         if all(short):
             logits[:, :, self.eos] = _FORBIDDEN
         elif any(short):
-            logits[torch.tensor(short), :, self.eos] = _FORBIDDEN
+            logits[short, :, self.eos] = _FORBIDDEN
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,14 +76,14 @@ class NoRepeatedNgrams:
 
     size: int
 
-    def forbid(self, logits: Tensor, tokens: Tensor, sentences: Sequence[int]) -> None:
+    def forbid(self, logits: Floats, tokens: Integers, sentences: Sequence[int]) -> None:
         before = self.size - 1
-        if tokens.size(2) < self.size:
+        if tokens.shape[2] < self.size:
             return
-        windows = tokens.unfold(2, self.size, 1)  # (B, K, T - size + 1, size)
-        ending = tokens[:, :, tokens.size(2) - before :]  # (B, K, size - 1)
-        seen = (windows[..., :before] == ending.unsqueeze(2)).all(dim=3)
-        position, place, window = seen.nonzero(as_tuple=True)
+        windows = sliding_window_view(tokens, self.size, axis=2)  # (B, K, T - size + 1, size)
+        ending = tokens[:, :, tokens.shape[2] - before :]  # (B, K, size - 1)
+        seen = (windows[..., :before] == ending[:, :, None]).all(axis=3)
+        position, place, window = seen.nonzero()
         logits[position, place, windows[position, place, window, -1]] = _FORBIDDEN
 
 
@@ -117,11 +118,11 @@ class TokenRules:
 
     def forbid(
         self,
-        logits: Tensor,
-        tokens: Tensor,
+        logits: Floats,
+        tokens: Integers,
         sentences: Sequence[int],
-        wanted: Tensor | None = None,
-    ) -> Tensor:
+        wanted: Integers | None = None,
+    ) -> Floats:
         """As a `TokenRule` does; rules may leave a hypothesis no token at all.
 
         Args:
@@ -129,12 +130,12 @@ class TokenRules:
         Returns:
             (B, K) logits of eos for hypotheses that are left no token.
         """
-        length = tokens.size(2)
+        length = tokens.shape[2]
         forced = {} if self.prefixes is None else self.prefixes.allowed(length, sentences)
-        kept = {position: logits[position, :, token].clone() for position, token in forced.items()}
+        kept = {position: logits[position, :, token].copy() for position, token in forced.items()}
         for rule in self.strict:
             rule.forbid(logits, tokens, sentences)
-        ends = logits[:, :, self.eos].clone()
+        ends = logits[:, :, self.eos].copy()
         for position, sentence in enumerate(sentences):
             if length >= self.max_lengths[sentence]:
                 forced[position], kept[position] = self.eos, ends[position]
@@ -146,16 +147,16 @@ class TokenRules:
 
 
 def _but_for(
-    wanted: Tensor | None,
+    wanted: Integers | None,
     rules: Sequence[TokenRule],
-    logits: Tensor,
-    tokens: Tensor,
+    logits: Floats,
+    tokens: Integers,
     sentences: Sequence[int],
 ) -> None:
     """Applies the rules to all tokens but the wanted ones."""
     index = None
     if wanted is not None:
-        position, place, column = (wanted >= 0).nonzero(as_tuple=True)
+        position, place, column = (wanted >= 0).nonzero()
         index = (position, place, wanted[position, place, column])
         kept = logits[index]
     for rule in rules:

@@ -6,16 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from dragoman_models.training_data import TrainingData
 from dragoman_models.translation.recipe import TranslationRecipe
-
-
-@dataclass(frozen=True, kw_only=True)
-class TrainingData:
-    """What a model was trained on, as its card has to say."""
-
-    description: str
-    license: str
-    attribution: str
 
 
 @dataclass(frozen=True, kw_only=True)

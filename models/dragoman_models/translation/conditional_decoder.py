@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import NamedTuple
 
 import torch
@@ -19,14 +20,16 @@ from dragoman_models.translation.attention import (
 from dragoman_models.translation.config import NetworkConfig
 from dragoman_models.translation.decoder import DecoderState, gru_step, masked
 from dragoman_models.translation.dropout import state_mask
+from dragoman_models.translation.step_attention import step_attention
 
 
 class ConditionalStepLayers(NamedTuple):
-    """The linear layers of a decoding step: the decoder's own, or what trains them faster."""
+    """What a decoding step multiplies by: the decoder's own layers, or what trains them faster."""
 
     hidden_gates: Callable[[Tensor], Tensor]
     second_gates: Callable[[Tensor], Tensor]
     hidden_projection: Callable[[Tensor], Tensor]
+    attend: Callable[[Tensor], tuple[Tensor, Tensor]]
 
 
 class ConditionalDecoder(nn.Module):
@@ -86,19 +89,20 @@ class ConditionalDecoder(nn.Module):
 
         Args:
             embedding_gates: (B * K, 3H + E), ``self.embedding_gates`` of the previous tokens.
-            layers: what computes the linear layers; None means they themselves.
+            layers: what computes the products; None means the decoder's own layers.
         Returns:
             the next state, and the attention weights (B, K, S).
         """
         apply = layers or ConditionalStepLayers(
-            self.hidden_gates, self.second_gates, self.hidden_projection
-        )
+            self.hidden_gates, self.second_gates, self.hidden_projection,
+            partial(attend, self.attention, memory=memory),
+        )  # fmt: skip
         input_norm, hidden_norm, context_norm, second_norm = self.norms
         gates, embedded_readout = torch.split(embedding_gates, self._parts, dim=1)
         recurrent = hidden_norm(apply.hidden_gates(state.hidden))
         first = gru_step(input_norm(gates).float(), recurrent.float(), state.hidden)
         query = first.view(len(memory.keys), -1, first.size(1))
-        context, weights = attend(self.attention, query.to(memory.keys.dtype), memory)
+        context, weights = apply.attend(query.to(memory.keys.dtype))
         gates, context_readout = torch.split(context.flatten(0, 1), self._parts, dim=1)
         recurrent = second_norm(apply.second_gates(first))
         hidden = gru_step(context_norm(gates).float(), recurrent.float(), first)
@@ -116,8 +120,9 @@ class ConditionalDecoder(nn.Module):
             state_mask(state.hidden, self.state_dropout, training=self.training) for _ in range(2)
         ]
         layers = ConditionalStepLayers(
-            masked(first, masks[0]), masked(second, masks[1]), projection
-        )
+            masked(first, masks[0]), masked(second, masks[1]), projection,
+            step_attention(self.attention, memory),
+        )  # fmt: skip
         attentional = []
         for step_gates in embedded_gates.unbind(0):
             state, _ = self.step(step_gates, state, memory, layers)

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
+from dragoman_models.recurrent import gru_kernels
+from dragoman_models.recurrent.compiled_gru_step import CompiledGruStep
 from dragoman_models.recurrent.gate_normalization import GateNormalization
 from dragoman_models.recurrent.step_linear import StepLinear
 from dragoman_models.translation.attention import (
@@ -18,6 +21,7 @@ from dragoman_models.translation.attention import (
 )
 from dragoman_models.translation.config import NetworkConfig
 from dragoman_models.translation.dropout import state_mask
+from dragoman_models.translation.step_attention import step_attention
 
 
 class DecoderState(NamedTuple):
@@ -29,11 +33,12 @@ class DecoderState(NamedTuple):
 
 
 class StepLayers(NamedTuple):
-    """The linear layers of a decoding step: the decoder's own, or what trains them faster."""
+    """What a decoding step multiplies by: the decoder's own layers, or what trains them faster."""
 
     feed_gates: Callable[[Tensor], Tensor]
     hidden_gates: Callable[[Tensor], Tensor]
     hidden_projection: Callable[[Tensor], Tensor]
+    attend: Callable[[Tensor], tuple[Tensor, Tensor]]
 
 
 def gru_step(input_gates: Tensor, hidden_gates: Tensor, hidden: Tensor) -> Tensor:
@@ -43,6 +48,9 @@ def gru_step(input_gates: Tensor, hidden_gates: Tensor, hidden: Tensor) -> Tenso
     Gates are (N, 3H) in the order reset, update, new; hidden is (N, H).
     """
     size = hidden.size(1)
+    if gru_kernels.trains(input_gates, size) and hidden.dtype == torch.float32:
+        after: Tensor = CompiledGruStep.apply(input_gates, hidden_gates, hidden)  # type: ignore[no-untyped-call]
+        return after
     reset_update = torch.sigmoid(input_gates[:, : 2 * size] + hidden_gates[:, : 2 * size])
     reset, update = reset_update.chunk(2, dim=1)
     new = torch.tanh(torch.addcmul(input_gates[:, 2 * size :], reset, hidden_gates[:, 2 * size :]))
@@ -123,11 +131,14 @@ class Decoder(nn.Module):
 
         Args:
             embedding_gates: (B * K, gates), ``self.embedding_gates`` of the previous tokens.
-            layers: what computes the linear layers; None means they themselves.
+            layers: what computes the products; None means the decoder's own layers.
         Returns:
             the next state, and the attention weights (B, K, S).
         """
-        apply = layers or StepLayers(self.feed_gates, self.hidden_gates, self.hidden_projection)
+        apply = layers or StepLayers(
+            self.feed_gates, self.hidden_gates, self.hidden_projection,
+            partial(attend, self.attention, memory=memory),
+        )  # fmt: skip
         fed = self.input_norm(embedding_gates + apply.feed_gates(state.attentional))
         recurrent = self.hidden_norm(apply.hidden_gates(state.hidden))
         if self.is_lstm:
@@ -135,7 +146,7 @@ class Decoder(nn.Module):
         else:
             hidden, cell = gru_step(fed.float(), recurrent.float(), state.hidden), state.cell
         query = hidden.view(len(memory.keys), -1, hidden.size(1))
-        context, weights = attend(self.attention, query.to(memory.keys.dtype), memory)
+        context, weights = apply.attend(query.to(memory.keys.dtype))
         attentional = torch.tanh(context.flatten(0, 1) + apply.hidden_projection(hidden))
         return DecoderState(hidden, cell, attentional), weights
 
@@ -147,7 +158,8 @@ class Decoder(nn.Module):
             for linear in (self.feed_gates, self.hidden_gates, self.hidden_projection)
         )
         mask = state_mask(state.hidden, self.state_dropout, training=self.training)
-        layers = StepLayers(feed, masked(recurrent, mask), projection)
+        attention = step_attention(self.attention, memory)
+        layers = StepLayers(feed, masked(recurrent, mask), projection, attention)
         attentional = []
         for step_gates in embedded_gates.unbind(0):
             state, _ = self.step(step_gates, state, memory, layers)

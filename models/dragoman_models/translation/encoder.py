@@ -6,8 +6,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
-from dragoman_models.recurrent.gate_normalization import normalize_gates
-from dragoman_models.recurrent.gru_sequence import GruSequence
+from dragoman_models.recurrent.compiled_gru_sequence import gru_sequence
+from dragoman_models.recurrent.gate_normalization import trained_normalization
 from dragoman_models.translation.config import NetworkConfig
 from dragoman_models.translation.dropout import DropoutRates, SequenceDropout, state_mask
 
@@ -70,7 +70,7 @@ class Encoder(nn.Module):
             )  # (S, 2, B, 3H)
             recurrent = [self._parameters_named("hh", layer, direction) for direction in (0, 1)]
             unit = input_gates[0, ..., : self.recurrent.hidden_size].float()
-            states: Tensor = GruSequence.apply(  # type: ignore[no-untyped-call]
+            states = gru_sequence(
                 input_gates,
                 torch.stack([weight for weight, _ in recurrent]).to(input_gates.dtype),
                 torch.stack([bias for _, bias in recurrent]).unsqueeze(1),
@@ -88,8 +88,7 @@ class Encoder(nn.Module):
         if not self.layer_norm:
             return nn.functional.linear(inputs, weight, bias)
         gates = nn.functional.linear(inputs, weight)
-        normal = normalize_gates(gates.to(bias.dtype), self.input_gains[layer, direction], bias)
-        return normal.to(gates.dtype)
+        return trained_normalization(gates, self.input_gains[layer, direction], bias)
 
     def _parameters_named(self, kind: str, layer: int, direction: int) -> tuple[Tensor, Tensor]:
         name = f"{kind}_l{layer}" + ("_reverse" if direction else "")

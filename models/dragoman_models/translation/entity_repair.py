@@ -13,10 +13,12 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from dragoman_models.translation.corpus import SentencePair
 from dragoman_models.translation.entities import survives
+
+if TYPE_CHECKING:
+    from dragoman_models.translation.corpus import SentencePair
 
 _NAME = re.compile(r"(?<!\w)[^\W\d_a-zß-ÿ][^\W\d_]{2,}(?!\w)")
 _WORD = re.compile(r"[^\W\d_]{3,}")

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,11 +13,24 @@ import torch
 import typer
 from safetensors.torch import load_file
 
-from dragoman_models.bundle import write_bundle
-from dragoman_models.errors import BundleError, DragomanError, TrainingError
+from dragoman_models.bundle import check_new_folder, write_bundle
+from dragoman_models.errors import TrainingError
 from dragoman_models.metrics.translation_quality import MetricScore, corpus_bleu
+from dragoman_models.run_export import (
+    Attribution,
+    Data,
+    DataLicense,
+    NewBundle,
+    RecipeFile,
+    RunFolder,
+    kept_command,
+    read_curve,
+    reading_run,
+    reported_errors,
+)
 from dragoman_models.tokenizer import SubwordTokenizer
-from dragoman_models.translation.card import RunFigures, TrainingData, translation_card
+from dragoman_models.training_data import TrainingData
+from dragoman_models.translation.card import RunFigures, translation_card
 from dragoman_models.translation.corpus import SentencePair, read_pairs
 from dragoman_models.translation.entity_repair import (
     EntityRepair,
@@ -71,11 +82,8 @@ def read_run(folder: Path, recipe: TranslationRecipe, encoding: WeightEncoding) 
     network, tokenizer = bare_run(folder, recipe)
     tensors = encode_weights(network.state_dict(), encoding)
     network.load_state_dict(decode_weights(tensors))
-    try:
-        with (folder / "log.csv").open(newline="") as file:
-            curve = list(csv.DictReader(file))
-    except OSError as error:
-        raise TrainingError(f"{folder} holds no finished run of this recipe: {error}") from error
+    with reading_run(folder):
+        curve = read_curve(folder / "log.csv")
     translator = Translator(
         network,
         tokenizer,
@@ -98,13 +106,11 @@ def bare_run(
     Raises:
         TrainingError: something is missing, or was trained by another recipe.
     """
-    try:
+    with reading_run(folder):
         tokenizer = SubwordTokenizer((folder / "tokenizer.model").read_bytes())
         sizes = {"vocabulary_size": tokenizer.vocabulary_size}
         network = TranslationNetwork(recipe.network.model_copy(update=sizes))
         network.load_state_dict(load_file(folder / "averaged.safetensors"))
-    except (OSError, RuntimeError, safetensors.SafetensorError) as error:
-        raise TrainingError(f"{folder} holds no finished run of this recipe: {error}") from error
     return network.eval().requires_grad_(False), tokenizer
 
 
@@ -180,31 +186,10 @@ def export(
     Raises:
         BundleError: it cannot be written.
     """
-    network, recipe = run.translator.network, run.recipe
-    parameters = sum(parameter.numel() for parameter in network.parameters())
-    config: dict[str, Any] = {
-        "family": "translation",
-        "description": f"Translates {recipe.source_language} into {recipe.target_language}: "
-        f"{recipe.network.cell.upper()} encoder-decoder with {recipe.network.attention} attention.",
-        "license": data.license,
-        "source_languages": [recipe.source_language],
-        "target_languages": [recipe.target_language],
-        "vocabulary_size": run.tokenizer.vocabulary_size,
-        "parameter_count": parameters,
-        "weight_encoding": run.encoding.value,
-        "network": network.config.model_dump(),
-        "recipe": recipe.as_config(),
-        "libraries": {
-            "torch": torch.__version__,
-            "sentencepiece": sentencepiece.__version__,
-            "safetensors": safetensors.__version__,
-        },
-    }
+    recipe, config = run.recipe, _config(run, data)
     name, files = out.absolute().parent.name, {"tokenizer.model": run.tokenizer.model_bytes}
-    config["shortlist"] = True
     files[SHORTLIST] = run.shortlist.to_bytes()
     if (repair := run.translator.repair) is not None:
-        config["stand_ins"] = repair.stand_ins.as_config()
         files[KNOWN_WORDS] = "\n".join(sorted(repair.known)).encode()
     write_bundle(
         out,
@@ -213,42 +198,63 @@ def export(
         files=files,
         metrics={"command": command, **figures.as_metrics()},
         card=translation_card(
-            name=name, recipe=recipe, encoding=run.encoding.value, parameters=parameters,
-            figures=figures, data=data, commands=[*run.commands, command],
+            name=name, recipe=recipe, encoding=run.encoding.value,
+            parameters=config["parameter_count"], figures=figures, data=data,
+            commands=[*run.commands, command],
         ),
     )  # fmt: skip
 
 
+def _config(run: TrainedRun, data: TrainingData) -> dict[str, Any]:
+    network, recipe, repair = run.translator.network, run.recipe, run.translator.repair
+    return {
+        "family": "translation",
+        "description": f"Translates {recipe.source_language} into {recipe.target_language}: "
+        f"{recipe.network.cell.upper()} encoder-decoder with {recipe.network.attention} attention.",
+        "license": data.license,
+        "source_languages": [recipe.source_language],
+        "target_languages": [recipe.target_language],
+        "vocabulary_size": run.tokenizer.vocabulary_size,
+        "parameter_count": sum(parameter.numel() for parameter in network.parameters()),
+        "weight_encoding": run.encoding.value,
+        "network": network.config.model_dump(),
+        "recipe": recipe.as_config(),
+        "libraries": {
+            "torch": torch.__version__,
+            "sentencepiece": sentencepiece.__version__,
+            "safetensors": safetensors.__version__,
+        },
+        "shortlist": True,
+        **({} if repair is None else {"stand_ins": repair.stand_ins.as_config()}),
+    }
+
+
 def main(
-    run: Annotated[Path, typer.Option(help="The folder that training wrote.")],
-    config: Annotated[Path, typer.Option(help="The recipe it was trained by.")],
-    out: Annotated[Path, typer.Option(help="The bundle's folder, NAME/VERSION; must not exist.")],
+    run: RunFolder,
+    config: RecipeFile,
+    out: NewBundle,
     test: Annotated[Path, typer.Option(help="Test pairs, in the format of the recipe's data.")],
     probes: Annotated[Path, typer.Option(help="Lines of kind, entity, sentence, with tabs.")],
-    data: Annotated[str, typer.Option(help="What it was trained on, for the card.")],
-    data_license: Annotated[str, typer.Option(help="The data's licence, an SPDX name.")],
-    attribution: Annotated[str, typer.Option(help="Whom the licence asks to name.")],
+    data: Data,
+    data_license: DataLicense,
+    attribution: Attribution,
     weights: Annotated[
         WeightEncoding, typer.Option(help="How the weights are stored.")
     ] = WeightEncoding.INT8_ROWS,
 ) -> None:
     """Measure a finished training run and write it as a bundle."""
     torch.set_num_threads(1)
-    words = ["--run", f"runs/{run.name}", "--config", config.name, "--out"]
-    words += [f"{out.absolute().parent.name}/{out.name}", "--test", test.name]
-    words += ["--probes", probes.name, "--data", data, "--data-license", data_license]
-    words += ["--attribution", attribution, "--weights", weights.value]
-    command = shlex.join(["python", "-m", "dragoman_models.translation.export", *words])
-    try:
-        if out.exists():
-            raise BundleError(out, "already exists; a bundle never changes, write the next version")
+    command = kept_command(
+        "dragoman_models.translation.export", run=run, config=config, out=out, test=test.name,
+        probes=probes.name, data=data, data_license=data_license, attribution=attribution,
+        weights=weights.value,
+    )  # fmt: skip
+    with reported_errors():
+        check_new_folder(out)
         trained = read_run(run, read_recipe(config), weights)
         figures = measure(trained, test=test, probes=probes)
         source = TrainingData(description=data, license=data_license, attribution=attribution)
         export(trained, out, figures=figures, data=source, command=command)
-    except DragomanError as error:
-        typer.echo(f"error: {error}", err=True)
-        raise typer.Exit(1) from error
     typer.echo(f"{out}: test BLEU {figures.test_bleu}, survival {figures.survival}")
 
 

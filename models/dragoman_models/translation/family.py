@@ -13,7 +13,9 @@ if TYPE_CHECKING:
     from dragoman_models.translation.config import NetworkConfig
     from dragoman_models.translation.entity_repair import EntityRepair
     from dragoman_models.translation.shortlist import Shortlist
+    from dragoman_models.translation.stored_network import StoredNetwork
     from dragoman_models.translation.translator import Translator
+    from dragoman_models.translation.translator_texts import TranslatorTexts
 
 
 KNOWN_WORDS = "known_words.txt"
@@ -38,39 +40,54 @@ class TranslationFamily:
         Raises `BundleError` where a part is missing, or the weights are not those of the network
         that config.json describes.
         """
-        from pydantic import ValidationError  # torch is heavy: only who loads a translator pays
-
-        from dragoman_models.tokenizer import SubwordTokenizer
-        from dragoman_models.translation.config import NetworkConfig
-        from dragoman_models.translation.network import TranslationNetwork
         from dragoman_models.translation.translator import Translator
-        from dragoman_models.weight_encoding import check_enough, decode_weights
 
-        try:
-            tokenizer = SubwordTokenizer(bundle.file("tokenizer.model"))
-            config = NetworkConfig.model_validate(bundle.config.get("network"))
-            weights = decode_weights(bundle.torch_tensors())
-            check_enough(weights, config.fewest_weights())
-            network = TranslationNetwork(config)
-            network.load_state_dict(weights, assign=True)  # not copied: they may be mapped
-            repair = _repair(bundle)
-            shortlist = _shortlist(bundle, config) if self.use_shortlist else None
-        except (ValidationError, RuntimeError, ValueError) as error:
-            raise BundleError(bundle.path, f"is no translator: {error}") from error
-        if tokenizer.vocabulary_size != config.vocabulary_size:
-            raise BundleError(
-                bundle.path,
-                f"tokenizer.model has {tokenizer.vocabulary_size} pieces, but config.json says "
-                f"{config.vocabulary_size}",
-            )
-        languages = {f"{side}_language": _language(bundle, side) for side in ("source", "target")}
+        network, texts = _read(bundle)
         try:
             return Translator(
-                network, tokenizer, **languages, repair=repair, arithmetic=self.arithmetic,
-                shortlist=shortlist,
+                network, texts.tokenizer, source_language=texts.source_language,
+                target_language=texts.target_language, repair=_repair(bundle),
+                arithmetic=self.arithmetic,
+                shortlist=_shortlist(bundle, network.config) if self.use_shortlist else None,
             )  # fmt: skip
-        except ValueError as error:
+        except (RuntimeError, ValueError) as error:
             raise BundleError(bundle.path, f"cannot be loaded: {error}") from error
+
+    def texts(self, bundle: Bundle) -> TranslatorTexts:
+        """What the translator in ``bundle`` knows without its network; raises as ``load`` does."""
+        return _read(bundle)[1]
+
+
+def _read(bundle: Bundle) -> tuple[StoredNetwork, TranslatorTexts]:
+    """The network and its texts, checked against each other."""
+    from pydantic import ValidationError  # heavy: only who loads a translator pays
+
+    from dragoman_models.tokenizer import SubwordTokenizer
+    from dragoman_models.translation.config import NetworkConfig
+    from dragoman_models.translation.stored_network import StoredNetwork, check_shapes
+    from dragoman_models.translation.translator_texts import TranslatorTexts
+    from dragoman_models.weight_encoding import DecodedWeights, check_enough
+
+    try:
+        tokenizer = SubwordTokenizer(bundle.file("tokenizer.model"))
+        config = NetworkConfig.model_validate(bundle.config.get("network"))
+        weights = DecodedWeights(bundle.numpy_tensors())
+        check_enough(weights.shapes.values(), config.fewest_weights())
+        check_shapes(weights.shapes, config)
+    except (ValidationError, RuntimeError, ValueError) as error:
+        raise BundleError(bundle.path, f"is no translator: {error}") from error
+    if tokenizer.vocabulary_size != config.vocabulary_size:
+        raise BundleError(
+            bundle.path,
+            f"tokenizer.model has {tokenizer.vocabulary_size} pieces, but config.json says "
+            f"{config.vocabulary_size}",
+        )
+    texts = TranslatorTexts(
+        tokenizer=tokenizer,
+        source_language=_language(bundle, "source"),
+        target_language=_language(bundle, "target"),
+    )
+    return StoredNetwork(config, weights), texts
 
 
 def _shortlist(bundle: Bundle, config: NetworkConfig) -> Shortlist | None:

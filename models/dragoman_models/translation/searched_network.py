@@ -3,19 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple, Protocol
-
-import torch
-from torch import Tensor
+from typing import Any, Protocol
 
 from dragoman_models.allocation import give_back_freed_memory
 from dragoman_models.search.beam_search import SearchModel
 from dragoman_models.translation.arithmetic.choice import Arithmetic, chosen, host_features
-from dragoman_models.translation.attention import AttentionMemory
-from dragoman_models.translation.corpus import pad
-from dragoman_models.translation.decoder import DecoderState
-from dragoman_models.translation.network import TranslationNetwork
 from dragoman_models.translation.shortlist import Shortlist
+from dragoman_models.translation.stored_network import StoredNetwork
 
 
 class SearchedModel(SearchModel[Any], Protocol):
@@ -25,49 +19,45 @@ class SearchedModel(SearchModel[Any], Protocol):
         """The state before the first target token of sources, piece ids with eos."""
 
 
-class _SearchState(NamedTuple):
-    memory: AttentionMemory  # one a sentence, not one a hypothesis
-    decoder: DecoderState
-
-
-class PlainModel:
-    """The network itself."""
-
-    def __init__(self, network: TranslationNetwork) -> None:
-        self._network = network
-
-    def encode(self, sources: Sequence[list[int]]) -> _SearchState:
-        lengths = torch.tensor([len(source) for source in sources])
-        return _SearchState(*self._network.encode(pad(sources), lengths))
-
-    def step(self, previous: Tensor, state: _SearchState) -> tuple[Tensor, _SearchState, Tensor]:
-        logits, decoder, weights = self._network.step(previous, state.decoder, state.memory)
-        return logits, _SearchState(state.memory, decoder), weights.flatten(0, 1)
-
-    def select(self, state: _SearchState, sentences: Tensor | None, rows: Tensor) -> _SearchState:
-        memory = state.memory
-        if sentences is not None:
-            memory = AttentionMemory(*(part.index_select(0, sentences) for part in memory))
-        decoder = DecoderState(*(part.index_select(0, rows) for part in state.decoder))
-        return _SearchState(memory, decoder)
-
-
 def searched(
-    network: TranslationNetwork, arithmetic: Arithmetic, shortlist: Shortlist | None = None
+    network: StoredNetwork, arithmetic: Arithmetic, shortlist: Shortlist | None = None
 ) -> SearchedModel:
     """What computes the network's numbers in a search; PLAIN leaves the shortlist out.
 
     Raises:
         ValueError: the arithmetic is not for such a network, or not for this CPU.
     """
-    if arithmetic is Arithmetic.PLAIN:
-        return PlainModel(network)
-    kind = chosen(arithmetic, network.config, host_features())
+    kind = _kind(network, arithmetic)
     if kind is Arithmetic.PLAIN:
-        return PlainModel(network)
+        return _plain(network)
     from dragoman_models.translation.arithmetic.network import CompiledNetwork  # numba is heavy
     from dragoman_models.translation.arithmetic.packing import Precision
 
     compiled = CompiledNetwork(network, Precision(kind.value), shortlist)
     give_back_freed_memory()  # that packing took
     return compiled
+
+
+def exact(network: StoredNetwork, arithmetic: Arithmetic) -> SearchedModel:
+    """The network in float32, by torch or in compiled loops as searches are: for few tokens at a
+    time, since no table holds what is to be had of each token beforehand."""
+    if _kind(network, arithmetic) is Arithmetic.PLAIN:
+        return _plain(network)
+    from dragoman_models.translation.arithmetic.network import CompiledNetwork
+    from dragoman_models.translation.arithmetic.packing import Precision
+
+    compiled = CompiledNetwork(network, Precision.FLOAT32, tabulated=False)
+    give_back_freed_memory()
+    return compiled
+
+
+def _kind(network: StoredNetwork, arithmetic: Arithmetic) -> Arithmetic:
+    if arithmetic is Arithmetic.PLAIN:
+        return arithmetic
+    return chosen(arithmetic, network.config, host_features())
+
+
+def _plain(network: StoredNetwork) -> SearchedModel:
+    from dragoman_models.translation.plain_model import PlainModel  # torch is heavier still
+
+    return PlainModel(network.network)

@@ -13,13 +13,12 @@ from dataclasses import dataclass
 import numpy as np
 import safetensors
 import safetensors.numpy
-from numpy.typing import NDArray
 
+from dragoman_models.arrays import Integers
 from dragoman_models.tokenizer import EOS
 
 _SPECIAL = 4  # pad, unk, bos and eos, in every shortlist
 _ITERATIONS = 4
-Integers = NDArray[np.int64]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,7 +6,6 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
-import torch
 
 from dragoman_models.search.beam_search import (
     FoundSequence,
@@ -73,7 +72,6 @@ class SourceSearch:
                     answers[i] = self._hypotheses(sequences, options, lengths[i] + 1)
         return answers
 
-    @torch.inference_mode()
     def _found(
         self,
         tasks: Sequence[SourceTask],
@@ -150,7 +148,7 @@ class SourceSearch:
                     tokens=self._tokenizer.pieces([*sequence.tokens, EOS]),
                     token_log_probs=sequence.token_log_probs,
                     truncated=sequence.truncated,
-                    attention=None if attention is None else attention[:, :source_length].numpy(),
+                    attention=None if attention is None else attention[:, :source_length],
                 )
                 found.append(hypothesis)
         if options.sampling:

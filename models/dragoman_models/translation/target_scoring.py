@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
-import torch
-from torch import Tensor
+import numpy as np
 
+from dragoman_models.arrays import Floats
 from dragoman_models.search.beam_search import SearchModel
-from dragoman_models.tokenizer import BOS, EOS
-from dragoman_models.translation.corpus import pad
+from dragoman_models.search.rows import log_sum_exp
+from dragoman_models.tokenizer import BOS, EOS, PAD
 
 State = TypeVar("State")
 
@@ -21,10 +21,9 @@ class ScoredTarget:
     """A target's pieces and eos (T): natural log-probabilities, and attention (T, S)."""
 
     token_log_probs: tuple[float, ...]
-    attention: Tensor
+    attention: Floats
 
 
-@torch.inference_mode()
 def score_targets(
     model: SearchModel[State],
     state: State,
@@ -39,21 +38,23 @@ def score_targets(
         targets: piece ids of each target, without eos, which is scored too.
     """
     ended = [[*target, EOS] for target in targets]
-    wanted = pad(ended)  # (B, T)
-    previous = torch.full((len(ended),), BOS)
+    wanted = np.full((len(ended), max(map(len, ended))), PAD)  # (B, T)
+    for row, target in zip(wanted, ended, strict=True):
+        row[: len(target)] = target
+    previous = np.full(len(ended), BOS)
     log_probs, attention = [], []
-    for step in range(wanted.size(1)):
+    for tokens in np.ascontiguousarray(wanted.T):
         logits, state, weights = model.step(previous, state)
-        previous = wanted[:, step]
-        chosen = logits.gather(1, previous.unsqueeze(1)).squeeze(1)
-        log_probs.append(chosen - torch.logsumexp(logits, dim=1))
+        chosen = logits[np.arange(len(tokens)), tokens]
+        log_probs.append(chosen - log_sum_exp(logits, axis=1)[:, 0])
         assert weights is not None  # noqa: S101 - every translator has attention
         attention.append(weights)
-    scored, attended = torch.stack(log_probs, dim=1), torch.stack(attention, dim=1)
+        previous = tokens
+    scored, attended = np.stack(log_probs, axis=1), np.stack(attention, axis=1)
     return [
         ScoredTarget(
             token_log_probs=tuple(scored[i, : len(target)].tolist()),
-            attention=attended[i, : len(target), : source_lengths[i]].clone(),
+            attention=attended[i, : len(target), : source_lengths[i]].copy(),
         )
         for i, target in enumerate(ended)
     ]

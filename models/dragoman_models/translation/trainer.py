@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
 import random
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import torch
-from rich.console import Console
-from rich.progress import Progress, TextColumn, TimeRemainingColumn
+from rich.progress import Progress
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 
@@ -23,16 +22,18 @@ from dragoman_models.training import (
     CsvLog,
     average_weights,
     compute_dtype,
-    load_checkpoint,
-    save_checkpoint,
     warmup_cosine,
     write_atomically,
 )
-from dragoman_models.translation.corpus import (
-    Batch,
-    collate,
-    gather_batches,
+from dragoman_models.training_run import (
+    CHECKPOINT,
+    RunCheckpoint,
+    RunCounters,
+    claim_folder,
+    refuse_divergence,
+    training_bar,
 )
+from dragoman_models.translation.corpus import Batch, collate, gather_batches
 from dragoman_models.translation.loss import SmoothedCrossEntropy
 from dragoman_models.translation.network import TranslationNetwork
 from dragoman_models.translation.recipe import TranslationRecipe
@@ -44,6 +45,19 @@ _AVERAGED = "averaged.safetensors"
 _LOG_COLUMNS = (
     "pass", "update", "seconds", "train_loss", "tokens_per_second", "dev_loss", "dev_bleu",
 )  # fmt: skip
+_BAR = ("loss {task.fields[loss]:.3f}", "{task.fields[speed]:,.0f} tokens/s")
+
+
+@dataclass(kw_only=True)
+class TranslationCounters(RunCounters):
+    """Where a run is, and the BLEU of dev after each finished pass."""
+
+    finished_passes: int = 0
+    batches_done: int = 0
+    """Of the current pass."""
+    pass_bleus: list[float] = field(default_factory=list)
+    best_bleu: float = -1.0
+    best_pass: int = 0
 
 
 class TranslationTrainer:
@@ -61,15 +75,7 @@ class TranslationTrainer:
             TrainingError: the data is unusable, the folder holds another run, or there is
                 nothing to resume.
         """
-        checkpoint = folder / "checkpoint.pt"
-        if checkpoint.exists() and not resume:
-            raise TrainingError(f"{folder} holds a training run; give --resume or another folder")
-        if resume and not checkpoint.exists():
-            raise TrainingError(f"nothing to resume: {checkpoint} does not exist")
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise TrainingError(f"cannot make the folder {folder}: {error}") from error
+        claim_folder(folder, begun=(folder / CHECKPOINT).exists(), resume=resume)
         self.recipe = recipe
         self.folder = folder
         self.data = RunData(recipe, folder)
@@ -83,15 +89,15 @@ class TranslationTrainer:
         self.optimizer = torch.optim.Adam(
             self.network.parameters(), lr=recipe.learning_rate, betas=(0.9, 0.98), fused=True
         )
-        self.update = 0
-        self.finished_passes = 0
-        self.batches_done = 0  # of the current pass
-        self.pass_bleus: list[float] = []  # of dev, after each finished pass
-        self.best_bleu = -1.0
-        self.best_pass = 0
+        self.counters = TranslationCounters()
+        self._checkpoint = RunCheckpoint(
+            folder,
+            {"network": self.network, "optimizer": self.optimizer},
+            settings=self._settings(),
+        )
         self.log = CsvLog(folder / "log.csv", _LOG_COLUMNS)
         if resume:
-            self._restore()
+            torch.set_rng_state(self._checkpoint.restore(self.counters)["random_state"])
         elif recipe.continue_from is not None:
             self._begin_with(recipe.continue_from / _AVERAGED)
 
@@ -114,33 +120,7 @@ class TranslationTrainer:
         return hashlib.sha256(json.dumps(kept).encode()).hexdigest()
 
     def _save(self) -> None:
-        save_checkpoint(
-            self.folder / "checkpoint.pt",
-            {
-                "settings": self._settings(),
-                "network": self.network.state_dict(),
-                "optimizer": self.optimizer.state_dict(),
-                "random_state": torch.get_rng_state(),
-                "update": self.update,
-                "finished_passes": self.finished_passes,
-                "batches_done": self.batches_done,
-                "pass_bleus": self.pass_bleus,
-                "best_bleu": self.best_bleu,
-                "best_pass": self.best_pass,
-            },
-        )
-
-    def _restore(self) -> None:
-        checkpoint = load_checkpoint(self.folder / "checkpoint.pt")
-        if checkpoint.get("settings") != self._settings():
-            raise TrainingError(f"{self.folder} was begun with another recipe; resume with that")
-        self.network.load_state_dict(checkpoint["network"])
-        self.optimizer.load_state_dict(checkpoint["optimizer"])
-        torch.set_rng_state(checkpoint["random_state"])
-        for name in (
-            "update", "finished_passes", "batches_done", "pass_bleus", "best_bleu", "best_pass",
-        ):  # fmt: skip
-            setattr(self, name, checkpoint[name])
+        self._checkpoint.save(self.counters, random_state=torch.get_rng_state())
 
     # --- training ---
 
@@ -150,36 +130,37 @@ class TranslationTrainer:
         Returns:
             the path of the averaged weights.
         """
-        recipe = self.recipe
-        with progress or progress_bar() as bar:
+        recipe, counters = self.recipe, self.counters
+        with progress or training_bar(*_BAR) as bar:
             while (
-                self.finished_passes < recipe.passes
-                and self.finished_passes - self.best_pass < recipe.patience
+                counters.finished_passes < recipe.passes
+                and counters.finished_passes - counters.best_pass < recipe.patience
             ):
                 self._run_pass(bar)
         return self.write_average()
 
     def _run_pass(self, bar: Progress) -> None:
-        pairs, batches = self.data.encoded_pass(self.finished_passes)
-        left = batches[self.batches_done :]
+        counters = self.counters
+        pairs, batches = self.data.encoded_pass(counters.finished_passes)
+        left = batches[counters.batches_done :]
         task = bar.add_task(
-            f"pass {self.finished_passes + 1}/{self.recipe.passes}",
-            total=len(batches), completed=self.batches_done, loss=0.0, speed=0.0,
+            f"pass {counters.finished_passes + 1}/{self.recipe.passes}",
+            total=len(batches), completed=counters.batches_done, loss=0.0, speed=0.0,
         )  # fmt: skip
         began, losses, tokens = time.monotonic(), [], 0
         for indices in left:
             batch = collate([pairs[i] for i in indices])
-            done = self.finished_passes + self.batches_done / len(batches)
+            done = counters.finished_passes + counters.batches_done / len(batches)
             losses.append(self.learn(batch, progress=done / self.recipe.passes))
             tokens += int(batch.target.ne(0).sum())
-            self.batches_done += 1
+            counters.batches_done += 1
             speed = tokens / (time.monotonic() - began)
             recent = sum(losses[-50:]) / len(losses[-50:])
             bar.update(task, advance=1, loss=recent, speed=speed)
-            if self.update % self.recipe.checkpoint_updates == 0:
+            if counters.update % self.recipe.checkpoint_updates == 0:
                 self._save()
-        self.finished_passes += 1
-        self.batches_done = 0
+        counters.finished_passes += 1
+        counters.batches_done = 0
         self._finish_pass(losses, tokens, time.monotonic() - began)
         bar.remove_task(task)
 
@@ -189,7 +170,7 @@ class TranslationTrainer:
         Raises `TrainingError` before the weights are touched if loss or gradient is not finite.
         """
         recipe = self.recipe
-        factor = warmup_cosine(self.update, progress, warmup=recipe.warmup_updates)
+        factor = warmup_cosine(self.counters.update, progress, warmup=recipe.warmup_updates)
         for group in self.optimizer.param_groups:
             group["lr"] = recipe.learning_rate * factor
         self.network.train()
@@ -197,13 +178,9 @@ class TranslationTrainer:
         smoothed, plain = self._loss(batch, recipe.label_smoothing)
         smoothed.backward()  # type: ignore[no-untyped-call]
         norm = torch.nn.utils.clip_grad_norm_(self.network.parameters(), recipe.clip_norm)
-        if not math.isfinite(float(plain)) or not math.isfinite(float(norm)):
-            raise TrainingError(
-                f"training diverged at update {self.update + 1} (loss {float(plain):g}, gradient "
-                f"norm {float(norm):g}); lower learning_rate or clip_norm"
-            )
+        refuse_divergence(self.counters.update + 1, float(plain), float(norm))
         self.optimizer.step()
-        self.update += 1
+        self.counters.update += 1
         return float(plain)
 
     def _loss(self, batch: Batch, smoothing: float) -> tuple[torch.Tensor, torch.Tensor]:
@@ -220,19 +197,16 @@ class TranslationTrainer:
     # --- measuring ---
 
     def _finish_pass(self, losses: list[float], tokens: int, seconds: float) -> None:
+        counters = self.counters
         dev_loss, dev_bleu = self.dev_loss(), self.dev_bleu()
-        self.pass_bleus = [*self.pass_bleus, dev_bleu]
-        if dev_bleu > self.best_bleu:
-            self.best_bleu, self.best_pass = dev_bleu, self.finished_passes
-        write_atomically(self._weights_path(self.finished_passes), save(self.network.state_dict()))
-        kept = self._passes_to_average()
-        for number in range(1, self.finished_passes):
-            if number not in kept:
-                self._weights_path(number).unlink(missing_ok=True)
+        counters.pass_bleus = [*counters.pass_bleus, dev_bleu]
+        if dev_bleu > counters.best_bleu:
+            counters.best_bleu, counters.best_pass = dev_bleu, counters.finished_passes
+        self._keep_weights()
         self._save()
         values: dict[str, Any] = {
-            "pass": self.finished_passes,
-            "update": self.update,
+            "pass": counters.finished_passes,
+            "update": counters.update,
             "seconds": round(seconds, 1),
             "train_loss": round(sum(losses) / max(len(losses), 1), 4),
             "tokens_per_second": round(tokens / seconds),
@@ -240,6 +214,15 @@ class TranslationTrainer:
             "dev_bleu": round(dev_bleu, 2),
         }
         self.log.write(**values)
+
+    def _keep_weights(self) -> None:
+        """Those of this pass, and of the others only what may yet be averaged."""
+        last = self.counters.finished_passes
+        write_atomically(self._weights_path(last), save(self.network.state_dict()))
+        kept = self._passes_to_average()
+        for number in range(1, last):
+            if number not in kept:
+                self._weights_path(number).unlink(missing_ok=True)
 
     def _weights_path(self, number: int) -> Path:
         return self.folder / f"pass-{number}.safetensors"
@@ -285,9 +268,9 @@ class TranslationTrainer:
     def _passes_to_average(self) -> list[int]:
         """Numbers of the last passes, the last first; or of those with the best dev BLEU, the best
         first, of equals the later."""
-        passes = list(range(self.finished_passes, 0, -1))
+        passes = list(range(self.counters.finished_passes, 0, -1))
         if self.recipe.keep_best:
-            passes.sort(key=lambda number: -self.pass_bleus[number - 1])
+            passes.sort(key=lambda number: -self.counters.pass_bleus[number - 1])
         return passes[: self.recipe.averaged_checkpoints]
 
     def write_average(self) -> Path:
@@ -305,15 +288,3 @@ class TranslationTrainer:
         target = self.folder / _AVERAGED
         write_atomically(target, save(best))
         return target
-
-
-def progress_bar() -> Progress:
-    """A bar with the loss, the speed and the time left."""
-    return Progress(
-        *Progress.get_default_columns()[:-1],
-        TextColumn("loss {task.fields[loss]:.3f}"),
-        TextColumn("{task.fields[speed]:,.0f} tokens/s"),
-        TimeRemainingColumn(),
-        speed_estimate_period=120,
-        console=Console(stderr=True),
-    )

@@ -5,8 +5,8 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-
-import torch
+from functools import cached_property
+from typing import TYPE_CHECKING
 
 from dragoman_models.errors import FieldViolation, InvalidInputError, WorkCancelledError
 from dragoman_models.search.length_normalization import LengthNormalization
@@ -15,7 +15,6 @@ from dragoman_models.translation.arithmetic.choice import Arithmetic
 from dragoman_models.translation.entity_repair import EntityRepair
 from dragoman_models.translation.hypothesis import Hypothesis
 from dragoman_models.translation.length_batches import length_batches
-from dragoman_models.translation.network import TranslationNetwork
 from dragoman_models.translation.phrases import (
     MAX_BANNED_PHRASES,
     MAX_REQUIRED_PHRASES,
@@ -23,7 +22,7 @@ from dragoman_models.translation.phrases import (
     SourcePhrases,
     phrase_violations,
 )
-from dragoman_models.translation.searched_network import PlainModel, searched
+from dragoman_models.translation.searched_network import SearchedModel, exact, searched
 from dragoman_models.translation.sentence_splitting import split_sentences as split_text
 from dragoman_models.translation.shortlist import Shortlist
 from dragoman_models.translation.source_search import SourceSearch, of_batch, searchable
@@ -35,9 +34,14 @@ from dragoman_models.translation.source_violations import (
     without_translation,
 )
 from dragoman_models.translation.split_translation import sentence_batch
+from dragoman_models.translation.stored_network import StoredNetwork, stored
 from dragoman_models.translation.target_scoring import ScoredTarget, score_targets
 from dragoman_models.translation.translation_options import TranslationOptions
+from dragoman_models.translation.translator_texts import TranslatorTexts
 from dragoman_models.translation.word_alignment import word_links
+
+if TYPE_CHECKING:
+    from dragoman_models.translation.network import TranslationNetwork
 
 
 class Translator:
@@ -45,7 +49,7 @@ class Translator:
 
     def __init__(
         self,
-        network: TranslationNetwork,
+        network: TranslationNetwork | StoredNetwork,
         tokenizer: SubwordTokenizer,
         *,
         source_language: str,
@@ -64,12 +68,14 @@ class Translator:
         """
         self.repair = repair
         self._phrase_reader = PhraseReader(tokenizer)
-        self.network = network.eval().requires_grad_(False)
-        self._model = searched(self.network, arithmetic, shortlist)
+        self._stored = network if isinstance(network, StoredNetwork) else stored(network)
+        self._arithmetic = arithmetic
+        self._model = searched(self._stored, arithmetic, shortlist)
         self._search = SourceSearch([self._model], tokenizer, self._phrase_reader)
         self.tokenizer = tokenizer
-        self.source_language = source_language
-        self.target_language = target_language
+        self.texts = TranslatorTexts(
+            tokenizer=tokenizer, source_language=source_language, target_language=target_language
+        )
         self._partners: tuple[Translator, ...] = ()
 
     def ensemble_with(self, others: Sequence[Translator]) -> Translator:
@@ -78,40 +84,31 @@ class Translator:
         Raises:
             InvalidInputError: one has another vocabulary or other languages.
         """
-        problems = [(i, self._unlike(other)) for i, other in enumerate(others)]
-        violations = [
-            FieldViolation(field=f"ensemble_models[{i}]", description=problem)
-            for i, problem in problems
-            if problem
-        ]
-        if violations:
-            raise InvalidInputError(violations)
+        self.texts.check_alike([other.texts for other in others])
         ensemble = copy.copy(self)
         ensemble._partners = (*self._partners, *others)
         members = [one._model for one in (self, *ensemble._partners)]
         ensemble._search = SourceSearch(members, self.tokenizer, self._phrase_reader)
         return ensemble
 
-    def _unlike(self, other: Translator) -> str:
-        """Why the other cannot be in an ensemble with this one; empty where it can."""
-        languages = (self.source_language, self.target_language)
-        theirs = (other.source_language, other.target_language)
-        if theirs != languages:
-            own, its = "-".join(languages), "-".join(theirs)
-            return f"translates {its}, but the first model {own}; give models of the same languages"
-        if other.tokenizer.model_bytes != self.tokenizer.model_bytes:
-            return (
-                "has another vocabulary than the first model (their tokenizer.model files differ); "
-                "give models that were trained with the same one"
-            )
-        return ""
+    @property
+    def network(self) -> TranslationNetwork:
+        """In torch, which is loaded for it if need be."""
+        return self._stored.network
+
+    @property
+    def source_language(self) -> str:
+        """Its tag; empty where the bundle names none."""
+        return self.texts.source_language
+
+    @property
+    def target_language(self) -> str:
+        """Its tag; empty where the bundle names none."""
+        return self.texts.target_language
 
     def source_tokens(self, text: str, *, split_sentences: bool = False) -> tuple[str, ...]:
         """The source pieces that attention refers to, eos last, or of each sentence in turn."""
-        sentences = split_text(text).sentences if split_sentences else (text,)
-        # A sentence without anything to read is not translated: to the others it is spacing.
-        encoded = [ids for one in sentences if (ids := self.tokenizer.encode(one))] or [[]]
-        return self.tokenizer.pieces([id_ for ids in encoded for id_ in (*ids, EOS)])
+        return self.texts.source_tokens(text, split_sentences=split_sentences)
 
     def translate(
         self,
@@ -356,19 +353,22 @@ class Translator:
                 tokens=self.tokenizer.pieces([*targets[i], EOS]),
                 token_log_probs=scored[i].token_log_probs,
                 truncated=False,
-                attention=scored[i].attention.numpy(),
+                attention=scored[i].attention,
             )
             for i, (_, target) in enumerate(pairs)
         ]
 
-    @torch.inference_mode()
     def _score_batch(
         self, sources: list[list[int]], targets: list[list[int]]
     ) -> list[ScoredTarget]:
-        """By torch's own operations in float32, whatever the arithmetic of the search."""
-        plain = [PlainModel(one.network) for one in (self, *self._partners)]
-        model, state = searchable(plain, sources)
+        members = [one._exact_model for one in (self, *self._partners)]
+        model, state = searchable(members, sources)
         return score_targets(model, state, [len(source) for source in sources], targets)
+
+    @cached_property
+    def _exact_model(self) -> SearchedModel:
+        """In float32, whatever the arithmetic of the search."""
+        return exact(self._stored, self._arithmetic)
 
 
 def _requests(

@@ -19,6 +19,7 @@ from dragoman_models.registry import load_model
 from dragoman_server.ray_engine.ray_engine import Arrival, Ended, RayEngine, Restarted
 from dragoman_server.ray_engine.ray_session import RaySession
 from dragoman_server.ray_engine.ray_settings import RayFamily, RaySettings
+from dragoman_server.served_families import IMAGE_FAMILIES, IMAGE_NICENESS
 from dragoman_server.workers.messages import Call, Join, Reply
 from dragoman_server.workers.shared_bundle import SharedBundle
 from dragoman_server.workers.wanted import Wanted
@@ -220,14 +221,14 @@ class RayPool:
         from dragoman_server.ray_engine.replica_calls import Application
 
         name = self._session.application(number)
-
-        family = self._settings.families()[bundle.family]
+        family = self._settings.of_family(bundle.family)
         deployed: Any = serve.deployment(Replica)  # declared as the decorator that it may be, too
         deployment = deployed.options(
             name=f"{bundle.name}-{bundle.version}",
             **_options(family, local=self._settings.is_local),
         )
-        bound = deployment.bind(self._session.name, number, self._load, self._threads)
+        niceness = IMAGE_NICENESS if bundle.family in IMAGE_FAMILIES else 0
+        bound = deployment.bind(self._session.name, number, self._load, self._threads, niceness)
         target = serve.RunTarget(target=bound, name=name, route_prefix=None)
         (handle,) = serve.run_many([target], wait_for_applications_running=False)
         return Application(name=name, handle=handle)
@@ -246,10 +247,11 @@ class RayPool:
             if self._closed or time.monotonic() > ends:
                 resources: Any = ray.available_resources
                 free = resources().get("CPU", 0.0)
+                table = self._settings.table(bundle.family)
                 raise BundleError(
                     bundle.path,
                     f"no replica of it started within {self._settings.start_seconds:g} s, with "
-                    f"{free:g} cores of the cluster free; add nodes, lower ray.{bundle.family}.cpus"
+                    f"{free:g} cores of the cluster free; add nodes, lower ray.{table}.cpus"
                     " or raise ray.start_seconds",
                 )
         reply: Reply = ray.get(report)

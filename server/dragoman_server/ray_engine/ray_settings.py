@@ -1,4 +1,4 @@
-"""What an operator can set about Ray; the tables `ray`, `ray.translation`, `ray.language_model`."""
+"""What an operator can set about Ray: the table `ray`, and in it one for each kind of model."""
 
 import importlib.util
 from typing import Annotated
@@ -98,6 +98,8 @@ class RaySettings(BaseModel):
         default=RayLanguageModels(), description="for language models"
     )
 
+    vision: RayFamily = Field(default=RayFamily(), description="for models of images")
+
     @model_validator(mode="after")
     def _check_address(self) -> "RaySettings":
         if self.address.startswith("ray://"):
@@ -113,13 +115,25 @@ class RaySettings(BaseModel):
         """Whether the server has a Ray of its own."""
         return self.address == "local"
 
-    def families(self) -> dict[str, RayFamily]:
-        """The settings of each family that has replicas."""
+    def of_texts(self) -> dict[str, RayFamily]:
+        """The settings of each family of models that work on text, and have replicas."""
         return {"translation": self.translation, "language_model": self.language_model}
 
+    def table(self, family: str) -> str:
+        """The table that sets the replicas of a family; all models of images have one."""
+        return family if family in self.of_texts() else "vision"
+
+    def of_family(self, family: str) -> RayFamily:
+        """The settings of any family that has replicas."""
+        return self.of_texts().get(family, self.vision)
+
     def counts(self) -> dict[str, int]:
-        """The most replicas of one model, by family."""
-        return {name: family.most_replicas() for name, family in self.families().items()}
+        """The most replicas of one model that works on text, by family."""
+        return {name: family.most_replicas() for name, family in self.of_texts().items()}
+
+    def vision_count(self) -> int:
+        """The most replicas of one model of images."""
+        return self.vision.most_replicas()
 
 
 def ray_is_installed() -> bool:

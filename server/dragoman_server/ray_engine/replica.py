@@ -5,6 +5,7 @@ would wrap an exception.
 """
 
 import asyncio
+import os
 import threading
 import traceback
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -34,13 +35,14 @@ class Replica:
     """Belongs to Ray Serve, which makes it."""
 
     def __init__(
-        self, board: str, model: int, load: Callable[[Bundle], object], threads: int
+        self, board: str, model: int, load: Callable[[Bundle], object], threads: int, niceness: int
     ) -> None:
         """Args:
         board: the name of the front end's `Board`.
         model: its number there.
         load: what turns a bundle into a model.
         threads: that the arithmetic uses.
+        niceness: by how much others go before the model, once it is loaded.
         """
         self._board: Any = ray.get_actor(board, namespace=NAMESPACE)
         self._load = load
@@ -52,6 +54,7 @@ class Replica:
         except Exception as error:
             ray.get(self._board.report.remote(model, _as_reply(error)))
             raise
+        self._compute.submit(os.nice, niceness).result()  # Linux: of this thread, which computes
         self._generation = GenerationLoop(_Computed(self._model, self._compute), _UNLIMITED)
         threading.Thread(target=self._listen, name="board", daemon=True).start()
         ray.get(self._board.report.remote(model, Reply()))

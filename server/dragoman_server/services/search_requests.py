@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from dragoman.v1 import embedding_service_pb2 as pb
-from dragoman_models.embeddings import word_vectors as wv
+from dragoman_models.embeddings import word_lookup, word_queries
 from dragoman_models.errors import DragomanError, FieldViolation, InvalidInputError
 from dragoman_server.config import Limits
 from dragoman_server.error_status import with_root
@@ -19,19 +19,19 @@ MOST_TERMS = 100
 MOST_EXCLUDED_WORDS = 10_000
 
 LOOKUPS = {
-    pb.WORD_LOOKUP_UNSPECIFIED: wv.WordLookup.CASE_FALLBACK,
-    pb.WORD_LOOKUP_CASE_FALLBACK: wv.WordLookup.CASE_FALLBACK,
-    pb.WORD_LOOKUP_EXACT: wv.WordLookup.EXACT,
+    pb.WORD_LOOKUP_UNSPECIFIED: word_lookup.WordLookup.CASE_FALLBACK,
+    pb.WORD_LOOKUP_CASE_FALLBACK: word_lookup.WordLookup.CASE_FALLBACK,
+    pb.WORD_LOOKUP_EXACT: word_lookup.WordLookup.EXACT,
 }
 ANALOGY_METHODS = {
-    pb.ANALOGY_METHOD_UNSPECIFIED: wv.AnalogyMethod.THREE_COS_ADD,
-    pb.ANALOGY_METHOD_THREE_COS_ADD: wv.AnalogyMethod.THREE_COS_ADD,
-    pb.ANALOGY_METHOD_THREE_COS_MUL: wv.AnalogyMethod.THREE_COS_MUL,
+    pb.ANALOGY_METHOD_UNSPECIFIED: word_queries.AnalogyMethod.THREE_COS_ADD,
+    pb.ANALOGY_METHOD_THREE_COS_ADD: word_queries.AnalogyMethod.THREE_COS_ADD,
+    pb.ANALOGY_METHOD_THREE_COS_MUL: word_queries.AnalogyMethod.THREE_COS_MUL,
 }
 _SEARCH_METHODS = {
-    pb.SEARCH_METHOD_UNSPECIFIED: wv.SearchMethod.EXACT,
-    pb.SEARCH_METHOD_EXACT: wv.SearchMethod.EXACT,
-    pb.SEARCH_METHOD_APPROXIMATE: wv.SearchMethod.APPROXIMATE,
+    pb.SEARCH_METHOD_UNSPECIFIED: word_queries.SearchMethod.EXACT,
+    pb.SEARCH_METHOD_EXACT: word_queries.SearchMethod.EXACT,
+    pb.SEARCH_METHOD_APPROXIMATE: word_queries.SearchMethod.APPROXIMATE,
 }
 
 
@@ -55,9 +55,9 @@ def search_violations(
     return violations
 
 
-def search_options(options: pb.SearchOptions, model: WordVectorModel) -> wv.SearchOptions:
+def search_options(options: pb.SearchOptions, model: WordVectorModel) -> word_queries.SearchOptions:
     """The options as the model takes them."""
-    return wv.SearchOptions(
+    return word_queries.SearchOptions(
         # Fewer come back where fewer qualify: that a small vocabulary has fewer words is no error.
         k=min(_k(options), model.vocabulary_size),
         lookup=LOOKUPS[options.lookup],
@@ -70,8 +70,8 @@ def search_options(options: pb.SearchOptions, model: WordVectorModel) -> wv.Sear
 
 
 def nearest(
-    model: WordVectorModel, queries: Sequence[pb.NearestQuery], options: wv.SearchOptions
-) -> list[wv.Neighbors | DragomanError]:
+    model: WordVectorModel, queries: Sequence[pb.NearestQuery], options: word_queries.SearchOptions
+) -> list[word_queries.Neighbors | DragomanError]:
     """What the model answers to each query; a query that is wrong in itself is not asked."""
     asked = [_query(query) for query in queries]
     good = [query for query in asked if not isinstance(query, DragomanError)]
@@ -80,11 +80,11 @@ def nearest(
 
 
 def with_option_paths(
-    search: Callable[..., list[wv.Neighbors | DragomanError]],
+    search: Callable[..., list[word_queries.Neighbors | DragomanError]],
     items: Sequence[Any],
-    options: wv.SearchOptions,
+    options: word_queries.SearchOptions,
     *more: Any,
-) -> list[wv.Neighbors | DragomanError]:
+) -> list[word_queries.Neighbors | DragomanError]:
     """The search's answers; an error that it raises is one of the options."""
     try:
         return search(items, options, *more)
@@ -96,7 +96,7 @@ def _k(options: pb.SearchOptions) -> int:
     return options.k if options.HasField("k") else DEFAULT_K
 
 
-def _query(query: pb.NearestQuery) -> "wv.NearestQuery | InvalidInputError":
+def _query(query: pb.NearestQuery) -> "word_queries.NearestQuery | InvalidInputError":
     kind = query.WhichOneof("query")
     if kind == "vector":
         values = query.vector.values
@@ -106,14 +106,16 @@ def _query(query: pb.NearestQuery) -> "wv.NearestQuery | InvalidInputError":
     return query.word  # One without a query is an empty word, and gets the same error.
 
 
-def _weighted_words(query: pb.WeightedWords) -> wv.WeightedWords | InvalidInputError:
+def _weighted_words(query: pb.WeightedWords) -> word_queries.WeightedWords | InvalidInputError:
     if len(query.words) > MOST_TERMS:
         return InvalidInputError.single(
             "weighted_words.words", f"has {len(query.words):,} terms; give 1 to {MOST_TERMS}"
         )
-    return wv.WeightedWords(
+    return word_queries.WeightedWords(
         words=tuple(
-            wv.WeightedWord(word=term.word, weight=term.weight if term.HasField("weight") else 1.0)
+            word_queries.WeightedWord(
+                word=term.word, weight=term.weight if term.HasField("weight") else 1.0
+            )
             for term in query.words
         )
     )

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from typing import TypeVar
 
 from dragoman.v1 import embedding_service_pb2 as pb
-from dragoman_models.embeddings import word_vectors as wv
+from dragoman_models.embeddings import word_lookup, word_queries
 from dragoman_models.errors import (
     DragomanError,
     FieldViolation,
@@ -128,7 +128,7 @@ def analogy_results(
     """The words that complete each question, with the options of `request`."""
     model: WordVectorModel = version.model
     options = search_options(request.options, model)
-    questions = [wv.AnalogyQuestion(a=one.a, b=one.b, c=one.c) for one in asked]
+    questions = [word_queries.AnalogyQuestion(a=one.a, b=one.b, c=one.c) for one in asked]
     found = with_option_paths(model.analogy, questions, options, ANALOGY_METHODS[request.method])
     results = [pb.AnalogyResult() for _ in found]
     for result, one, own in zip(results, found, errors, strict=True):
@@ -189,7 +189,7 @@ class ItemErrors:
         result.error.CopyFrom(item_status(error, f"{self._field}[{self._position}]"))
 
 
-def _fill(message: pb.Neighbors, found: wv.Neighbors) -> None:
+def _fill(message: pb.Neighbors, found: word_queries.Neighbors) -> None:
     message.method = _METHODS[found.method.value]
     for word in found.query_words:
         _resolve_into(message.query_words.add(), word)
@@ -198,7 +198,7 @@ def _fill(message: pb.Neighbors, found: wv.Neighbors) -> None:
         add(word=one.word, score=one.score, rank=one.rank)
 
 
-def _resolve_into(message: pb.ResolvedWord, word: wv.ResolvedWord) -> None:
+def _resolve_into(message: pb.ResolvedWord, word: word_lookup.ResolvedWord) -> None:
     message.word = word.matched_word
     message.match = _MATCHES[word.match.value]
     message.rank = word.rank

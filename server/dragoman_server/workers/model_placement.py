@@ -4,9 +4,8 @@ from collections.abc import Callable, Mapping
 
 from dragoman_models.bundle import Bundle
 from dragoman_models.registry import load_model
-from dragoman_models.translation.arithmetic.choice import Arithmetic
 from dragoman_models.translation.family import TranslationFamily
-from dragoman_server.served_families import IMAGE_FAMILIES
+from dragoman_server.served_families import IMAGE_FAMILIES, IMAGE_NICENESS
 from dragoman_server.workers.model_pool import ModelPool
 from dragoman_server.workers.remote_models import (
     RemoteImageModel,
@@ -15,9 +14,6 @@ from dragoman_server.workers.remote_models import (
 )
 from dragoman_server.workers.shared_bundle import SharedBundle, shared, whole
 from dragoman_server.workers.worker_pool import WorkerPool
-
-# Where the processors are busy, models of images have what models of text leave them.
-_IMAGE_NICENESS = 10
 
 
 class PlacedModels:
@@ -37,15 +33,16 @@ class PlacedModels:
         threads: that one process computes with.
         load: what turns a bundle into a model, here as there.
         image_processes: those of the models of images, which no other model is in.
-        pool: what has the processes of all others; worker processes by default.
+        pool: what has the processes; by default worker processes, those for images apart.
         """
         self._counts = counts
+        self._image_processes = image_processes
         self._load = load
         self.pool: ModelPool = pool or WorkerPool(
             max(counts.values(), default=0), threads=threads, load=load
         )
-        self.image_pool = WorkerPool(
-            image_processes, threads=threads, load=load, niceness=_IMAGE_NICENESS
+        self.image_pool: ModelPool = pool or WorkerPool(
+            image_processes, threads=threads, load=load, niceness=IMAGE_NICENESS
         )
 
     def start(self) -> None:
@@ -59,8 +56,8 @@ class PlacedModels:
 
     def load(self, bundle: Bundle) -> object:
         """The model in `bundle`, or what stands for it; raises `BundleError`."""
-        if bundle.family in IMAGE_FAMILIES and self.image_pool.size:
-            number = self.image_pool.add(whole(bundle), self.image_pool.size)
+        if bundle.family in IMAGE_FAMILIES and self._image_processes:
+            number = self.image_pool.add(whole(bundle), self._image_processes)
             return RemoteImageModel(self.image_pool, number)
         count = self._counts.get(bundle.family, 0)
         if not count:
@@ -70,9 +67,7 @@ class PlacedModels:
     def _front(self, bundle: SharedBundle, count: int) -> object:
         number = self.pool.add(bundle, count)
         if bundle.family == "translation":
-            # Over the same mapping, and never multiplied by: it costs next to nothing.
-            local = TranslationFamily(arithmetic=Arithmetic.PLAIN).load(bundle)
-            return RemoteTranslator(self.pool, number, local)
+            return RemoteTranslator(self.pool, number, TranslationFamily().texts(bundle))
         from dragoman_models.language_model.text_vocabulary import read_vocabulary, vocabulary_file
 
         kind = bundle.config["vocabulary"]

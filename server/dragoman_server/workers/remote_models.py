@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from dragoman_models.search.length_normalization import LengthNormalization
     from dragoman_models.translation.hypothesis import Hypothesis
     from dragoman_models.translation.translation_options import TranslationOptions
-    from dragoman_models.translation.translator import Translator
+    from dragoman_models.translation.translator_texts import TranslatorTexts
     from dragoman_models.vision.results import ClassProbability, DetectionOptions
     from dragoman_server.encoded_images import ImageComparison, ImageModelFacts, ImageObjects
     from dragoman_server.generation_loop import ContinuationEngine
@@ -72,22 +72,22 @@ class _RemoteModel:
 class RemoteTranslator(_RemoteModel):
     """A translator in worker processes."""
 
-    def __init__(self, pool: ModelPool, number: int, local: "Translator") -> None:
-        """Args: local: the same over the shared weights, for what needs none of them."""
+    def __init__(self, pool: ModelPool, number: int, texts: "TranslatorTexts") -> None:
+        """Args: texts: what can be said here."""
         super().__init__(pool, number)
-        self._local = local
+        self._texts = texts
         self._partners: tuple[RemoteTranslator, ...] = ()
 
     def source_tokens(self, text: str, *, split_sentences: bool = False) -> tuple[str, ...]:
         """As `Translator.source_tokens`."""
-        return self._local.source_tokens(text, split_sentences=split_sentences)
+        return self._texts.source_tokens(text, split_sentences=split_sentences)
 
     def ensemble_with(self, others: "Sequence[RemoteTranslator]") -> "RemoteTranslator":
         """As `Translator.ensemble_with`."""
-        local = self._local.ensemble_with([other._local for other in others])
+        self._texts.check_alike([other._texts for other in others])
         # A copy is no finalizer's object: it keeps this model and its partners in the pool.
         ensemble = copy.copy(self)
-        ensemble._keep, ensemble._local = self, local
+        ensemble._keep = self
         ensemble._partners = (*self._partners, *others)
         return ensemble
 

@@ -13,9 +13,11 @@ from typing import IO, TYPE_CHECKING
 
 import numpy as np
 
+from dragoman_models.arrays import Array, Floats
 from dragoman_models.bundle import WEIGHTS, Bundle
-from dragoman_models.errors import BundleError, quoted
-from dragoman_models.tensor_file import Array
+from dragoman_models.errors import BundleError
+from dragoman_models.weight_encoding import DecodedWeights, as_torch
+from dragoman_server.workers.carried_bundle import CarriedBundle
 
 if TYPE_CHECKING:
     import torch
@@ -32,39 +34,33 @@ class TensorPlace:
 
 
 @dataclass(frozen=True, kw_only=True)
-class SharedBundle(Bundle):
-    """Needs no disk: a process that starts again loads it after the folder has gone, too."""
+class SharedBundle(CarriedBundle):
+    """Weights that are not among its files lie in one that has no name."""
 
-    files: Mapping[str, bytes]
     places: Mapping[str, TensorPlace]
     descriptor: int = -1  # of the file of weights; each process has its own number for it
 
-    def file(self, name: str) -> bytes:
-        if name not in self.files:
-            raise BundleError(self.path, f"the bundle has no file {quoted(name)}")
-        return self.files[name]
-
-    def mapped_tensors(self) -> dict[str, Array]:
-        """As `numpy_tensors`: there is no file to map."""
-        return self.numpy_tensors()
-
-    def torch_tensors(self) -> "dict[str, torch.Tensor]":
+    def numpy_tensors(self) -> dict[str, Array]:
         """The weights in float32, over the file; to write to one makes a copy of its pages. Those
         of a bundle that came `whole` are in the types they were written in."""
-        import torch
-
-        if WEIGHTS in self.files:
-            return super().torch_tensors()
+        if self.is_whole:
+            return super().numpy_tensors()
         if not self.places:
             return {}
         with os.fdopen(os.dup(self.descriptor), "rb") as file:
             mapped = np.memmap(file, np.uint8, mode="c")
-        tensors = {}
+        arrays: dict[str, Array] = {}
         for name, place in self.places.items():
             count = int(np.prod(place.shape, dtype=np.int64))
-            values = mapped[place.offset : place.offset + 4 * count].view(np.float32)
-            tensors[name] = torch.from_numpy(values.reshape(place.shape))
-        return tensors
+            values = mapped[place.offset : place.offset + 4 * count].view(np.ndarray)
+            arrays[name] = values.view(np.float32).reshape(place.shape)
+        return arrays
+
+    def torch_tensors(self) -> "dict[str, torch.Tensor]":
+        """As ``numpy_tensors``, in torch."""
+        if self.is_whole:
+            return super().torch_tensors()
+        return as_torch(self.numpy_tensors())
 
 
 def shared(bundle: Bundle) -> SharedBundle:
@@ -73,15 +69,13 @@ def shared(bundle: Bundle) -> SharedBundle:
     Raises `BundleError` where the weights cannot be decoded, or there is no room for them in the
     folder for temporary files (TMPDIR).
     """
-    from dragoman_models.weight_encoding import decode_weights
-
     try:
-        weights = decode_weights(bundle.torch_tensors())
+        weights = DecodedWeights(bundle.numpy_tensors())
     except ValueError as error:
         raise BundleError(bundle.path, f"{WEIGHTS}: {error}") from error
     try:
         with tempfile.TemporaryFile(prefix="dragoman-") as file:
-            places = {name: _write(file, tensor) for name, tensor in weights.items()}
+            places = {name: _write(file, array) for name, array in weights.items()}
             file.flush()
             descriptor = os.dup(file.fileno())
     except OSError as error:
@@ -110,7 +104,7 @@ def whole(bundle: Bundle) -> SharedBundle:
     )
 
 
-def _write(file: IO[bytes], tensor: "torch.Tensor") -> TensorPlace:
+def _write(file: IO[bytes], array: Floats) -> TensorPlace:
     offset = file.seek(-(-file.tell() // _ALIGNMENT) * _ALIGNMENT)
-    file.write(tensor.contiguous().numpy().tobytes())
-    return TensorPlace(offset=offset, shape=tuple(tensor.shape))
+    file.write(np.ascontiguousarray(array).data)
+    return TensorPlace(offset=offset, shape=array.shape)

@@ -49,11 +49,12 @@ def main() -> None:
         for begin, end in islice(trainer._segments(), options.updates):
             losses.append(trainer._learn(begin, end, 0.0))
             tokens += (end - begin) * trainer.recipe.batch_size
-            if trainer.update % every == 0:
+            if trainer.counters.update % every == 0:
                 mean = sum(losses[-every:]) / every
                 speed = tokens / (time.monotonic() - began)
                 print(
-                    f"update {trainer.update:5}  loss {mean:.3f}  {speed:,.0f} tokens/s", flush=True
+                    f"update {trainer.counters.update:5}  loss {mean:.3f}  {speed:,.0f} tokens/s",
+                    flush=True,
                 )
 
 

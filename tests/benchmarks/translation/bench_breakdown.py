@@ -14,7 +14,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-import torch
+from numpy.typing import NDArray
 from tests.benchmarks.translation.bench_dragoman import options_of, random_translator
 from tests.benchmarks.translation.workload import given
 
@@ -65,11 +65,15 @@ PARTS: dict[str, tuple[Any, str, Products | None]] = {
 }  # fmt: skip
 
 
+def _weights(outputs: int, inputs: int) -> NDArray[np.float32]:
+    return np.random.default_rng(0).standard_normal((outputs, inputs)).astype(np.float32)
+
+
 def highest_rate(precision: Precision) -> float:
     """Multiplications a second of the innermost loop, at the sizes that suit it best."""
     best = 0.0
     for inputs in (256, 512, 1024):
-        layer = layers.DenseLayer(torch.randn(64, inputs), None, precision)
+        layer = layers.DenseLayer(_weights(64, inputs), None, precision)
         values = np.random.default_rng(0).uniform(-1, 1, (_ROWS, inputs)).astype(np.float32)
         codes = precision.rounded(values)
         for _ in range(30):
@@ -103,7 +107,7 @@ def main() -> None:
     """Prints a row for each part, and the rest: text, the search, and what calls cost."""
     arguments = given()
     texts = [one.text for one in arguments.sources]
-    translator = random_translator(arguments.variant)
+    translator = random_translator(arguments.variant, arguments.work)
     precision = Precision(arguments.variant.split("-")[1])
     translator.translate(texts[:_BATCH], options_of(_BEAM))
     rates = {one: highest_rate(one) for one in {precision, Precision.FLOAT32}}

@@ -14,9 +14,8 @@ import time
 from collections.abc import Callable
 
 import numpy as np
-import torch
 from tests.benchmarks.translation.bench_dragoman import options_of, random_translator
-from tests.benchmarks.translation.workload import given
+from tests.benchmarks.translation.workload import Given, given
 
 from dragoman_models.translation.arithmetic.layers import DenseLayer
 from dragoman_models.translation.arithmetic.packing import Precision
@@ -32,16 +31,16 @@ def rate(work: Callable[[], int], seconds: float) -> float:
     return done / (time.perf_counter() - began)
 
 
-def process(variant: str, texts: list[str], beam: int, seconds: float, start: object) -> float:
+def process(given: Given, texts: list[str], beam: int, seconds: float, start: object) -> float:
     """What one of several processes does: get ready, wait for the others, and be timed."""
-    work = worker(variant, texts, beam)
+    work = worker(given, texts, beam)
     start.wait()  # type: ignore[attr-defined]
     return rate(work, seconds)
 
 
-def worker(variant: str, texts: list[str], beam: int) -> Callable[[], int]:
+def worker(given: Given, texts: list[str], beam: int) -> Callable[[], int]:
     """Translates the same batch over and over."""
-    translator = random_translator(variant)
+    translator = random_translator(given.variant, given.work)
 
     def work() -> int:
         return len(translator.translate(texts, options_of(beam)))
@@ -53,7 +52,7 @@ def worker(variant: str, texts: list[str], beam: int) -> Callable[[], int]:
 def products_alone() -> Callable[[], int]:
     """The innermost loop on operands in the nearest cache: what two cores can give at best, which
     is less than twice where they share a core's units."""
-    layer = DenseLayer(torch.randn(64, 512), None, Precision.INT8)
+    layer = DenseLayer(np.ones((64, 512), np.float32), None, Precision.INT8)
     codes = Precision.INT8.rounded(np.zeros((2000, 512), np.float32))
     layer(codes, 2000)
 
@@ -76,13 +75,13 @@ def of_threads(count: int, work: Callable[[], int], seconds: float) -> float:
     return sum(rates)
 
 
-def of_processes(count: int, variant: str, texts: list[str], beam: int, seconds: float) -> float:
+def of_processes(count: int, given: Given, texts: list[str], beam: int, seconds: float) -> float:
     """All processes' sentences a second."""
     context = multiprocessing.get_context("spawn")
     with context.Manager() as manager, context.Pool(count) as pool:
         start = manager.Barrier(count)
         waiting = [
-            pool.apply_async(process, (variant, texts, beam, seconds, start)) for _ in range(count)
+            pool.apply_async(process, (given, texts, beam, seconds, start)) for _ in range(count)
         ]
         return sum(one.get() for one in waiting)
 
@@ -97,14 +96,14 @@ def main() -> None:
     row = {"one": of_threads(1, alone, seconds / 3), "threads": of_threads(2, alone, seconds / 3)}
     print(json.dumps({"products_alone": row["threads"] / row["one"]}), flush=True)
     for beam, batch in ((5, _BATCH), (5, 1)):
-        work = worker(arguments.variant, texts[:batch], beam)
+        work = worker(arguments, texts[:batch], beam)
         row = {
             "beam": beam,
             "batch": batch,
             "one": of_threads(1, work, seconds),
             "threads": of_threads(2, work, seconds),
             "one_again": of_threads(1, work, seconds),
-            "processes": of_processes(2, arguments.variant, texts[:batch], beam, seconds),
+            "processes": of_processes(2, arguments, texts[:batch], beam, seconds),
         }
         print(json.dumps(row), flush=True)
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import cast
 
 import torch
-from tests.benchmarks.translation.bench_dragoman import TOKENIZER
+from tests.benchmarks.translation.sources import TOKENIZER
 from tests.benchmarks.translation.training_workload import LABEL_SMOOTHING, batches, time_steps
 from tests.benchmarks.translation.workload import given
 

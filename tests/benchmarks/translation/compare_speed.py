@@ -27,9 +27,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from tests.benchmarks.translation.bench_dragoman import TOKENIZER
 from tests.benchmarks.translation.report_speed import write_report
-from tests.benchmarks.translation.sources import write_sources
+from tests.benchmarks.translation.sources import TOKENIZER, write_sources
 
 from dragoman_models.tokenizer import SubwordTokenizer
 

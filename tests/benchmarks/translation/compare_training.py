@@ -15,9 +15,8 @@ import sys
 import tempfile
 from pathlib import Path
 
-from tests.benchmarks.translation.bench_dragoman import TOKENIZER
 from tests.benchmarks.translation.compare_speed import Contestant, machine, run
-from tests.benchmarks.translation.sources import write_sources
+from tests.benchmarks.translation.sources import TOKENIZER, write_sources
 
 from dragoman_models.tokenizer import SubwordTokenizer
 

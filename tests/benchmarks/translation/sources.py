@@ -8,6 +8,7 @@ from pathlib import Path
 
 from dragoman_models.tokenizer import SubwordTokenizer
 
+TOKENIZER = Path(__file__).parents[3] / "models/dragoman_models/pretrained/en-de/1/tokenizer.model"
 SENTENCES, PIECES = 1000, 15
 _BLANK = "\u2581"
 

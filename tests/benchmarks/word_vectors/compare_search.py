@@ -35,12 +35,8 @@ from tests.benchmarks.word_vectors.search_peers import (
 
 from dragoman_models.embeddings.approximate_index import ApproximateIndex, ApproximateOptions
 from dragoman_models.embeddings.import_vectors import load_word_vectors
-from dragoman_models.embeddings.word_vectors import (
-    Neighbors,
-    SearchMethod,
-    SearchOptions,
-    WordVectors,
-)
+from dragoman_models.embeddings.word_queries import Neighbors, SearchMethod, SearchOptions
+from dragoman_models.embeddings.word_vectors import WordVectors
 from dragoman_models.vocabulary import Vocabulary
 
 _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from dragoman_client.cli.train import _advice
+from dragoman_client.cli.training_options import how_to_resume
 
 Command = Callable[..., Any]
 
@@ -61,9 +61,12 @@ def test_a_wrong_recipe_is_an_error(dragoman: Command, tmp_path: Path) -> None:
 
 def test_an_interrupted_training_says_how_to_go_on(tmp_path: Path) -> None:
     config, out = tmp_path / "my recipe.toml", tmp_path / "run"
-    assert "no checkpoint yet" in _advice(config, out)
+    assert "no checkpoint yet" in how_to_resume("translation", out, config=config)
     out.mkdir()
     (out / "checkpoint.pt").touch()
-    assert _advice(config, out) == (
+    assert how_to_resume("translation", out, config=config, seed=None) == (
         f"go on with: dragoman train translation --config '{config}' --out {out} --resume"
+    )
+    assert how_to_resume("image-embedder", out, config=None, identities=Path("people")) == (
+        f"go on with: dragoman train image-embedder --identities people --out {out} --resume"
     )

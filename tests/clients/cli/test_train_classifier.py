@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from tests.clients.cli.training_commands import check_trains_once, interrupted
 
-from dragoman_models.vision.classification.labelled_images import LabelledImages
 from dragoman_models.vision.classification.trainer import ClassifierTrainer
 
 RECIPE = """
@@ -40,35 +40,24 @@ def recipe(tmp_path: Path) -> Path:
     return path
 
 
-def test_training_leaves_weights_and_logs(dragoman: Any, recipe: Path, tmp_path: Path) -> None:
+@pytest.fixture
+def arguments(recipe: Path, tmp_path: Path) -> list[str]:
+    return ["train", "classifier", "--config", str(recipe), "--out", str(tmp_path / "run")]
+
+
+def test_training_leaves_weights_and_logs(
+    dragoman: Any, arguments: list[str], tmp_path: Path
+) -> None:
     out = tmp_path / "run"
-    done = dragoman("train", "classifier", "--config", str(recipe), "--out", str(out))
-    assert (done.code, done.out) == (0, f"{out / 'best.safetensors'}\n")
-    assert len((out / "log.csv").read_text().splitlines()) == 3
-    again = dragoman("train", "classifier", "--config", str(recipe), "--out", str(out))
-    assert again.code == 1
-    assert "give --resume or another folder" in again.err
+    check_trains_once(dragoman, arguments, out, weights="best.safetensors", reports=2)
 
 
 def test_an_interrupted_training_says_how_to_go_on(
-    dragoman: Any, recipe: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    dragoman: Any, arguments: list[str], tmp_path: Path
 ) -> None:
-    out = tmp_path / "run"
-    arguments = ["train", "classifier", "--config", str(recipe), "--out", str(out)]
-    learn = ClassifierTrainer._learn
-
-    def interrupted(self: ClassifierTrainer, images: LabelledImages) -> float:
-        if self.update == 5:
-            raise KeyboardInterrupt
-        return learn(self, images)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(ClassifierTrainer, "_learn", interrupted)
-        done = dragoman(*arguments)
-    assert done.code == 130
-    assert f"go on with: dragoman {' '.join(arguments)} --resume" in done.err
+    interrupted(dragoman, arguments, ClassifierTrainer, "learn", update=5)
     assert dragoman(*arguments, "--resume").code == 0
-    assert len((out / "log.csv").read_text().splitlines()) == 3
+    assert len((tmp_path / "run/log.csv").read_text().splitlines()) == 3
 
 
 def test_what_is_trained_on_must_be_said(dragoman: Any, recipe: Path, tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
+from tests.clients.cli.training_commands import interrupted
 
 from dragoman_models.vision.detection.trainer import DetectorTrainer
 
@@ -53,23 +54,12 @@ def recipe(tmp_path: Path) -> Path:
 
 
 def test_training_names_what_it_skips_and_can_be_interrupted_and_resumed(
-    dragoman: Any, recipe: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    dragoman: Any, recipe: Path, tmp_path: Path
 ) -> None:
     out = tmp_path / "run"
     arguments = ["train", "detector", "--config", str(recipe), "--out", str(out)]
-    learn = DetectorTrainer._learn
-
-    def interrupted(self: DetectorTrainer, *given: Any) -> Any:
-        if self.update == 1:
-            raise KeyboardInterrupt
-        return learn(self, *given)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(DetectorTrainer, "_learn", interrupted)
-        stopped = dragoman(*arguments)
-    assert stopped.code == 130
+    stopped = interrupted(dragoman, arguments, DetectorTrainer, "learn", update=1)
     assert "warning: 3: object 2 (cell) has no width or height" in stopped.err
-    assert f"go on with: dragoman {' '.join(arguments)} --resume" in stopped.err
     again = dragoman(*arguments)
     assert again.code == 1
     assert "give --resume or another folder" in again.err

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.clients.cli.training_commands import check_trains_once, interrupted
 
 from dragoman_models.language_model.trainer import LanguageModelTrainer
 
@@ -32,40 +33,25 @@ def recipe(tmp_path: Path) -> Path:
     return path
 
 
-def test_training_leaves_weights_and_logs(dragoman: Any, recipe: Path, tmp_path: Path) -> None:
-    out = tmp_path / "run"
-    done = dragoman("train", "language-model", "--config", str(recipe), "--out", str(out))
-    assert (done.code, done.out) == (0, f"{out / 'best.safetensors'}\n")
-    assert len((out / "log.csv").read_text().splitlines()) == 3
-    again = dragoman("train", "language-model", "--config", str(recipe), "--out", str(out))
-    assert again.code == 1
-    assert "give --resume or another folder" in again.err
+@pytest.fixture
+def arguments(recipe: Path, tmp_path: Path) -> list[str]:
+    return ["train", "language-model", "--config", str(recipe), "--out", str(tmp_path / "run")]
 
 
-def test_an_interrupted_training_says_how_to_go_on(
-    dragoman: Any, recipe: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_training_leaves_weights_and_logs(
+    dragoman: Any, arguments: list[str], tmp_path: Path
 ) -> None:
     out = tmp_path / "run"
-    arguments = ["train", "language-model", "--config", str(recipe), "--out", str(out)]
-    learn = LanguageModelTrainer._learn
+    check_trains_once(dragoman, arguments, out, weights="best.safetensors", reports=2)
 
-    def interrupted(self: LanguageModelTrainer, begin: int, end: int, done: float) -> float:
-        if self.update == 7:
-            raise KeyboardInterrupt
-        return learn(self, begin, end, done)
 
-    with monkeypatch.context() as patch:
-        patch.setattr(LanguageModelTrainer, "_learn", interrupted)
-        done = dragoman(*arguments)
-    assert done.code == 130
-    assert f"go on with: dragoman {' '.join(arguments)} --resume" in done.err
+def test_an_interrupted_training_says_how_to_go_on(dragoman: Any, arguments: list[str]) -> None:
+    interrupted(dragoman, arguments, LanguageModelTrainer, "_learn", update=7)
     assert dragoman(*arguments, "--resume").code == 0
 
 
-def test_a_wrong_recipe_is_reported(dragoman: Any, recipe: Path, tmp_path: Path) -> None:
+def test_a_wrong_recipe_is_reported(dragoman: Any, arguments: list[str], recipe: Path) -> None:
     recipe.write_text(RECIPE.replace("epochs = 2", "epochs = 0"), encoding="utf-8")
-    done = dragoman(
-        "train", "language-model", "--config", str(recipe), "--out", str(tmp_path / "r")
-    )
+    done = dragoman(*arguments)
     assert done.code == 1
     assert "epochs" in done.err

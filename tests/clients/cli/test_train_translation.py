@@ -62,7 +62,7 @@ def test_how_to_go_on_names_the_seed(
         "train", "translation", "--config", str(recipe), "--out", str(out), "--seed", "3"
     )
     assert done.code == 130
-    assert f"--config {recipe} --out {out} --resume --seed 3" in done.err
+    assert f"--config {recipe} --seed 3 --out {out} --resume" in done.err
 
 
 def test_back_translation_by_a_shipped_model(dragoman: Any, tmp_path: Path) -> None:

@@ -11,15 +11,15 @@ from dragoman_models.embeddings.approximate_index import (
     ApproximateOptions,
     IndexKind,
 )
-from dragoman_models.embeddings.family import APPROXIMATE_INDEX, write_word_vectors
 from dragoman_models.embeddings.quantization import VectorEncoding
-from dragoman_models.embeddings.word_vectors import (
+from dragoman_models.embeddings.word_queries import (
     AnalogyQuestion,
     Neighbors,
     SearchMethod,
     SearchOptions,
-    WordVectors,
 )
+from dragoman_models.embeddings.word_vectors import WordVectors
+from dragoman_models.embeddings.word_vectors_bundle import APPROXIMATE_INDEX, write_word_vectors
 from dragoman_models.errors import BundleError, InvalidInputError
 from dragoman_models.registry import load_model
 from dragoman_models.vocabulary import Vocabulary

@@ -17,7 +17,8 @@ from dragoman_models.embeddings.evaluation import (
     parse_similarities,
     spearman,
 )
-from dragoman_models.embeddings.word_vectors import AnalogyMethod, WordVectors
+from dragoman_models.embeddings.word_queries import AnalogyMethod
+from dragoman_models.embeddings.word_vectors import WordVectors
 from dragoman_models.errors import InvalidInputError
 from dragoman_models.vocabulary import Vocabulary
 

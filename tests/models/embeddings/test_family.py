@@ -11,16 +11,17 @@ import pytest
 
 import dragoman_models
 from dragoman_models.bundle import read_bundle, write_bundle
-from dragoman_models.embeddings.family import WordVectorsFamily, write_word_vectors
+from dragoman_models.embeddings.family import WordVectorsFamily
 from dragoman_models.embeddings.quantization import VectorEncoding
-from dragoman_models.embeddings.word_vectors import (
+from dragoman_models.embeddings.word_queries import (
     AnalogyMethod,
     AnalogyQuestion,
     Neighbors,
     SearchOptions,
     WordSimilarity,
-    WordVectors,
 )
+from dragoman_models.embeddings.word_vectors import WordVectors
+from dragoman_models.embeddings.word_vectors_bundle import write_word_vectors
 from dragoman_models.errors import BundleError
 from dragoman_models.registry import load_model
 from dragoman_models.vocabulary import Vocabulary

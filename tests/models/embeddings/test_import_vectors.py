@@ -18,7 +18,8 @@ from dragoman_models.embeddings.import_vectors import (
     load_word_vectors,
 )
 from dragoman_models.embeddings.quantization import VectorEncoding
-from dragoman_models.embeddings.word_vectors import EmbeddedWord, WordMatch
+from dragoman_models.embeddings.word_lookup import WordMatch
+from dragoman_models.embeddings.word_queries import EmbeddedWord
 from dragoman_models.errors import BundleError, InvalidInputError
 
 

@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 
 from dragoman_models.embeddings.subwords import SubwordVectors, ngram_hash
 from dragoman_models.embeddings.word_lookup import VocabularyLookup, WordLookup, WordMatch
-from dragoman_models.embeddings.word_vectors import EmbeddedWord, Neighbors, WordVectors
+from dragoman_models.embeddings.word_queries import EmbeddedWord, Neighbors
+from dragoman_models.embeddings.word_vectors import WordVectors
 from dragoman_models.errors import InvalidInputError, UnknownWordError
 from dragoman_models.vocabulary import Vocabulary
 

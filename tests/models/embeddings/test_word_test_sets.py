@@ -9,6 +9,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from dragoman_models.embeddings.evaluation import SimilarityJudgement
+from dragoman_models.embeddings.word_lookup import WordLookup
+from dragoman_models.embeddings.word_queries import AnalogyMethod
 from dragoman_models.embeddings.word_test_sets import (
     JudgedPairs,
     SolvedAnalogies,
@@ -18,7 +20,7 @@ from dragoman_models.embeddings.word_test_sets import (
     check_test_sets,
     evaluate_test_sets,
 )
-from dragoman_models.embeddings.word_vectors import AnalogyMethod, WordLookup, WordVectors
+from dragoman_models.embeddings.word_vectors import WordVectors
 from dragoman_models.errors import (
     DragomanError,
     InvalidInputError,

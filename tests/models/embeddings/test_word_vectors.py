@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from dragoman_models.embeddings.word_vectors import (
+from dragoman_models.embeddings.word_lookup import WordLookup, WordMatch
+from dragoman_models.embeddings.word_queries import (
     AnalogyMethod,
     AnalogyQuestion,
     EmbeddedWord,
@@ -17,11 +18,9 @@ from dragoman_models.embeddings.word_vectors import (
     SearchOptions,
     WeightedWord,
     WeightedWords,
-    WordLookup,
-    WordMatch,
     WordSimilarity,
-    WordVectors,
 )
+from dragoman_models.embeddings.word_vectors import WordVectors
 from dragoman_models.errors import DragomanError, InvalidInputError, UnknownWordError
 from dragoman_models.vocabulary import Vocabulary
 

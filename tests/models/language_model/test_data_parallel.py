@@ -31,7 +31,7 @@ for epochs, resume in ((1, False), (2, True)):
         trainer = LanguageModelTrainer(
             recipe, Path(sys.argv[2]), resume=resume, processes=processes
         )
-        while trainer.epoch < epochs:
+        while trainer.counters.epoch < epochs:
             trainer._run_epoch(Progress(disable=True))
     if epochs == 1:
         import os

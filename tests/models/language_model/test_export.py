@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 from dragoman_models.bundle import read_bundle, write_bundle
 from dragoman_models.errors import BundleError, TrainingError
-from dragoman_models.language_model.card import TrainingData
+from dragoman_models.language_model.card import TextData
 from dragoman_models.language_model.dynamic_evaluation import DynamicOptions
 from dragoman_models.language_model.export import export
 from dragoman_models.language_model.language_model import LanguageModel
@@ -25,7 +25,7 @@ from dragoman_models.language_model.scoring import TextToScore
 from dragoman_models.language_model.trainer import LanguageModelTrainer
 from dragoman_models.registry import load_model
 
-DATA = TrainingData(description="a text", license="CC0-1.0", attribution="nobody", test="its end")
+DATA = TextData(description="a text", license="CC0-1.0", attribution="nobody", test="its end")
 RECIPES = Path(__file__).parents[3] / "docs/recipes/language-model"
 
 

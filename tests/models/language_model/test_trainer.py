@@ -1,6 +1,5 @@
 """Training: it learns, it resumes exactly, and it refuses what it cannot train on."""
 
-import csv
 import math
 from collections.abc import Callable
 from pathlib import Path
@@ -10,6 +9,7 @@ import pytest
 import torch
 from rich.progress import Progress
 from safetensors.torch import load_file
+from tests.models.stopped_training import log_rows, stop_at
 
 from dragoman_models.errors import TrainingError
 from dragoman_models.language_model.recipe import LanguageModelRecipe
@@ -17,36 +17,12 @@ from dragoman_models.language_model.trainer import LanguageModelTrainer
 from dragoman_models.language_model.weight_average import WeightAverage, stopped_falling
 
 Recipes = Callable[..., LanguageModelRecipe]
-TIMES = {"seconds", "tokens_per_second"}
 
 
 def run(recipe: LanguageModelRecipe, folder: Path, *, resume: bool = False) -> LanguageModelTrainer:
     trainer = LanguageModelTrainer(recipe, folder, resume=resume)
     trainer.run(Progress(disable=True))
     return trainer
-
-
-def rows(path: Path) -> list[dict[str, str]]:
-    with path.open(newline="") as file:
-        return [{k: v for k, v in row.items() if k not in TIMES} for row in csv.DictReader(file)]
-
-
-class StoppedError(Exception):
-    """The process dies here."""
-
-
-def stop_at(trainer: LanguageModelTrainer, update: int) -> None:
-    """Runs until just before an update, then dies as by a power cut."""
-    learn = trainer._learn
-
-    def dying(begin: int, end: int, done: float) -> float:
-        if trainer.update == update:
-            raise StoppedError
-        return learn(begin, end, done)
-
-    trainer._learn = dying  # type: ignore[method-assign]
-    with pytest.raises(StoppedError):
-        trainer.run(Progress(disable=True))
 
 
 @pytest.mark.parametrize(
@@ -68,8 +44,8 @@ def test_every_cell_learns(
         learning_rate=0.03, clip_norm=1.0, epochs=8,
     )  # fmt: skip
     trainer = run(recipe, tmp_path / "run")
-    assert trainer.best_loss < 0.5 * math.log(trainer.vocabulary.size)  # all tokens alike
-    assert rows(tmp_path / "run/log.csv")[-1]["epoch"] == "8"
+    assert trainer.counters.best_loss < 0.5 * math.log(trainer.vocabulary.size)  # all tokens alike
+    assert log_rows(tmp_path / "run/log.csv")[-1]["epoch"] == "8"
 
 
 @pytest.mark.parametrize(
@@ -88,11 +64,11 @@ def test_a_resumed_run_has_the_same_curve_and_weights(
 ) -> None:
     whole, broken = tmp_path / "whole", tmp_path / "broken"
     first = run(tiny_recipe(**changes), whole)
-    assert first.update > stop
-    stop_at(LanguageModelTrainer(tiny_recipe(**changes), broken), stop)
+    assert first.counters.update > stop
+    stop_at(LanguageModelTrainer(tiny_recipe(**changes), broken), stop, step="_learn")
     second = run(tiny_recipe(**changes), broken, resume=True)
     for name in ("log.csv", "updates.csv"):
-        assert rows(whole / name) == rows(broken / name)
+        assert log_rows(whole / name) == log_rows(broken / name)
     for name, weight in first.network.state_dict().items():
         assert torch.equal(weight, second.network.state_dict()[name]), name
     assert (whole / "best.safetensors").read_bytes() == (broken / "best.safetensors").read_bytes()
@@ -104,8 +80,8 @@ def test_the_best_weights_are_those_that_gave_the_best_loss(
     trainer = run(tiny_recipe(averaging="from_start", epochs=3), tmp_path / "run")
     trainer.average = WeightAverage()
     trainer.network.load_state_dict(load_file(tmp_path / "run/best.safetensors"))
-    assert trainer.valid_loss() == pytest.approx(trainer.best_loss, rel=1e-5)
-    assert trainer.best_loss == min(trainer.valid_losses)
+    assert trainer.valid_loss() == pytest.approx(trainer.counters.best_loss, rel=1e-5)
+    assert trainer.counters.best_loss == min(trainer.counters.valid_losses)
     assert (tmp_path / "run/loss.png").stat().st_size > 0
 
 
@@ -129,7 +105,7 @@ def test_a_run_can_begin_with_the_weights_of_another(tmp_path: Path, tiny_recipe
     second = LanguageModelTrainer(
         tiny_recipe(continue_from=tmp_path / "first", seed=5), tmp_path / "second"
     )
-    assert second.valid_loss() == pytest.approx(first.best_loss, rel=1e-5)
+    assert second.valid_loss() == pytest.approx(first.counters.best_loss, rel=1e-5)
     other_sizes = tiny_recipe(continue_from=tmp_path / "first", network={"cell": "gru"})
     with pytest.raises(TrainingError, match="continue_from: cannot begin with"):
         LanguageModelTrainer(other_sizes, tmp_path / "third")

@@ -1,19 +1,19 @@
 """A small random model for searches: what beam search sees, and the same in numpy."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
+
+from dragoman_models.arrays import Integers
 
 Floats = NDArray[np.float64]
 HIDDEN = 3
 
 
 class ModelState(NamedTuple):
-    hidden: Tensor  # (N, HIDDEN), one row a hypothesis
-    bias: Tensor  # (B, V), one row a sentence
+    hidden: Floats  # (N, HIDDEN), one row a hypothesis
+    bias: Floats  # (B, V), one row a sentence
 
 
 class RecurrentModel:
@@ -34,17 +34,16 @@ class RecurrentModel:
         self.rows: list[int] = []  # hypotheses at each step
 
     def state(self) -> ModelState:
-        return ModelState(torch.tensor(self.first), torch.tensor(self.bias))
+        return ModelState(self.first, self.bias)
 
-    def step(self, previous: Tensor, state: ModelState) -> tuple[Tensor, ModelState, Tensor]:
+    def step(self, previous: Integers, state: ModelState) -> tuple[Any, ModelState, Any]:
         self.rows.append(len(previous))
-        embedded = torch.tensor(self.embedding)[previous]
-        hidden = torch.tanh(state.hidden @ torch.tensor(self.recurrence) + embedded)
-        bias = state.bias.repeat_interleave(len(hidden) // len(state.bias), dim=0)
-        logits = hidden @ torch.tensor(self.output) + bias
-        return logits, ModelState(hidden, state.bias), torch.softmax(hidden, dim=1)
+        hidden = np.tanh(state.hidden @ self.recurrence + self.embedding[previous])
+        bias = np.repeat(state.bias, len(hidden) // len(state.bias), axis=0)
+        attention = np.exp(hidden) / np.exp(hidden).sum(axis=1, keepdims=True)
+        return hidden @ self.output + bias, ModelState(hidden, state.bias), attention
 
-    def select(self, state: ModelState, sentences: Tensor | None, rows: Tensor) -> ModelState:
+    def select(self, state: ModelState, sentences: Integers | None, rows: Integers) -> ModelState:
         return ModelState(
             state.hidden[rows], state.bias if sentences is None else state.bias[sentences]
         )

@@ -2,16 +2,15 @@
 
 import itertools
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
-import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from tests.models.search.random_model import Floats, RecurrentModel
-from torch import Tensor
 
+from dragoman_models.arrays import Integers
 from dragoman_models.search.beam_search import FoundSequence, SearchOptions, beam_search
 from dragoman_models.search.length_normalization import LengthNormalization
 from dragoman_models.search.token_rules import BannedTokens
@@ -93,7 +92,7 @@ def check_equal(found: Sequence[FoundSequence], expected: Sequence[Scored]) -> N
         assert one.log_prob == pytest.approx(sum(one.token_log_probs), abs=1e-9)
         assert one.token_log_probs == pytest.approx(reference.token_log_probs, abs=1e-9)
         assert one.attention is not None
-        np.testing.assert_allclose(one.attention.numpy(), reference.attention, atol=1e-9)
+        np.testing.assert_allclose(one.attention, reference.attention, atol=1e-9)
 
 
 class Case(NamedTuple):
@@ -211,12 +210,12 @@ def test_a_cancelled_sentence_leaves_and_changes_no_other(case: Case, data: st.D
 class LateBloomer:
     """Ends at once (0) with probability .6, or says 1 and is certain of all that follows."""
 
-    def step(self, previous: Tensor, state: Tensor) -> tuple[Tensor, Tensor, None]:
+    def step(self, previous: Integers, state: Integers) -> tuple[Any, Integers, None]:
         start, certain = [0.6, 0.4, 1e-9], [1e-9, 1.0, 1e-9]
         probabilities = [start if step == 0 else certain for step in state.tolist()]
-        return torch.tensor(probabilities).log(), state + 1, None
+        return np.log(np.array(probabilities, np.float32)), state + 1, None
 
-    def select(self, state: Tensor, sentences: Tensor | None, rows: Tensor) -> Tensor:
+    def select(self, state: Integers, sentences: Integers | None, rows: Integers) -> Integers:
         return state[rows]
 
 
@@ -235,7 +234,7 @@ def test_search_waits_for_what_length_normalization_may_yet_favor(
     options = SearchOptions(
         beam_width=2, bos=2, eos=0, normalization=normalization, length_penalty=alpha
     )
-    state = torch.zeros(1, dtype=torch.long)
+    state = np.zeros(1, np.int64)
     ((best, *_),) = beam_search(LateBloomer(), state, max_lengths=[60], options=options)
     assert best.tokens == (1,) * length
 
@@ -244,16 +243,16 @@ class Countdown:
     """Sentence i says token 1 ``lengths[i]`` times and then eos (0), as good as certainly."""
 
     def __init__(self, lengths: Sequence[int]) -> None:
-        self.lengths = torch.tensor(lengths)
+        self.lengths = np.array(lengths, np.int64)
         self.rows: list[int] = []
 
-    def step(self, previous: Tensor, state: Tensor) -> tuple[Tensor, Tensor, None]:
+    def step(self, previous: Integers, state: Integers) -> tuple[Any, Integers, None]:
         self.rows.append(len(previous))
-        logits = torch.zeros(len(previous), 4)
-        logits[torch.arange(len(previous)), (state > 0).long()] = 50.0
+        logits = np.zeros((len(previous), 4), np.float32)
+        logits[np.arange(len(previous)), (state > 0).astype(np.int64)] = 50.0
         return logits, state - 1, None
 
-    def select(self, state: Tensor, sentences: Tensor | None, rows: Tensor) -> Tensor:
+    def select(self, state: Integers, sentences: Integers | None, rows: Integers) -> Integers:
         return state[rows]
 
 

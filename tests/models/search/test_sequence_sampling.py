@@ -124,7 +124,7 @@ def test_rules_and_prefixes_hold_for_samples_and_scores_are_those_of_a_search() 
         assert one.log_prob == pytest.approx(sum(one.token_log_probs))
         assert one.attention is not None
         assert one.attention.shape == (len(one.tokens) + 1, 3)
-        covered = one.attention.sum(dim=0).clamp(max=1).log().sum()
+        covered = np.log(one.attention.sum(axis=0).clip(max=1)).sum()
         expected = one.log_prob / (len(one.tokens) + 1) + 0.5 * float(covered)
         assert one.score == pytest.approx(expected, abs=1e-5)
 

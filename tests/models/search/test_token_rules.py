@@ -5,12 +5,11 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 import pytest
-import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from tests.models.search.random_model import RecurrentModel
-from torch import Tensor
 
+from dragoman_models.arrays import Floats, Integers
 from dragoman_models.search.beam_search import (
     EarlyStopping,
     FoundSequence,
@@ -114,16 +113,13 @@ def test_a_hypothesis_without_a_way_on_ends(width: int) -> None:
 class Reader:
     """Each of its two texts is as probable; the one of token 1 reads the first position alone."""
 
-    def step(self, previous: Tensor, state: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        ended = (previous != 3).unsqueeze(1)
-        logits = torch.where(
-            ended, torch.tensor([0.0, -99, -99, -99]), torch.tensor([-99, 0, 0, -99.0])
-        )
-        even = torch.tensor([0.25, 0.75, 0.0]).expand(len(previous), 3)
-        alone = torch.tensor([1.0, 0.0, 0.0])
-        return logits, state, torch.where((previous == 1).unsqueeze(1), alone, even)
+    def step(self, previous: Integers, state: Floats) -> tuple[Floats, Floats, Floats]:
+        ended = (previous != 3)[:, None]
+        end, words = np.array([[0, -99, -99, -99], [-99, 0, 0, -99]], np.float32)
+        even, alone = np.array([[0.25, 0.75, 0], [1, 0, 0]], np.float32)
+        return np.where(ended, end, words), state, np.where((previous == 1)[:, None], alone, even)
 
-    def select(self, state: Tensor, sentences: Tensor | None, rows: Tensor) -> Tensor:
+    def select(self, state: Floats, sentences: Integers | None, rows: Integers) -> Floats:
         return state[rows]
 
 
@@ -133,7 +129,7 @@ def test_coverage_is_equation_14_of_wu_and_leaves_padding_out() -> None:
             beam_width=4, bos=3, eos=0, n_best=2,
             coverage=CoveragePenalty(beta=beta, source_lengths=[2]),
         )  # fmt: skip
-        (found,) = beam_search(Reader(), torch.zeros(1), max_lengths=[5], options=options)
+        (found,) = beam_search(Reader(), np.zeros(1, np.float32), max_lengths=[5], options=options)
         return {one.tokens: one.score for one in found}
 
     plain, penalized = scores(0.0), scores(0.5)

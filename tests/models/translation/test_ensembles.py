@@ -2,6 +2,7 @@
 
 import copy
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -85,9 +86,10 @@ def test_models_of_other_languages_or_vocabularies_are_refused(
     translator: Translator, other: Translator
 ) -> None:
     backwards = copy.copy(other)
-    backwards.source_language, backwards.target_language = "en", "fr"
+    backwards.texts = replace(other.texts, source_language="en", target_language="fr")
     strange = copy.copy(other)
-    strange.tokenizer = train_tokenizer(["ab cd ef"] * 9, vocabulary_size=267)
+    tokenizer = train_tokenizer(["ab cd ef"] * 9, vocabulary_size=267)
+    strange.texts = replace(other.texts, tokenizer=tokenizer)
     with pytest.raises(InvalidInputError) as caught:
         translator.ensemble_with([other, backwards, strange])
     first, second = caught.value.violations

@@ -17,7 +17,7 @@ from dragoman_models.translation.entity_repair import (
 )
 from dragoman_models.translation.hypothesis import Hypothesis
 from dragoman_models.translation.phrases import PhraseReader
-from dragoman_models.translation.searched_network import PlainModel
+from dragoman_models.translation.plain_model import PlainModel
 from dragoman_models.translation.source_search import SourceSearch
 from dragoman_models.translation.source_task import SourceTask
 from dragoman_models.translation.translation_options import TranslationOptions

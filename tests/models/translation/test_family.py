@@ -123,9 +123,9 @@ def of_another_shape(weights: dict[str, Tensor]) -> dict[str, Tensor]:
 @pytest.mark.parametrize(
     ("change", "reason"),
     [
-        (without, r'Missing key\(s\) in state_dict: "decoder.bridge.bias"'),
-        (with_one_more, r'Unexpected key\(s\) in state_dict: "decoder.coverage"'),
-        (of_another_shape, "size mismatch for output_bias"),
+        (without, r"the weight decoder\.bridge\.bias is missing"),
+        (with_one_more, r"the weight decoder\.coverage belongs to no such network"),
+        (of_another_shape, r"the weight output_bias is of shape \(339,\), not \(340,\)"),
     ],
 )
 def test_weights_of_another_network_are_refused(

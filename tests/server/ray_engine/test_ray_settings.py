@@ -33,9 +33,17 @@ def test_the_same_file_chooses_the_engine(tmp_path: Path) -> None:
         max_replicas = 12
         [ray.language_model]
         replicas = 3
+        [ray.vision]
+        replicas = 4
+        [workers]
+        vision = 9
         """,
     )
     assert not settings.ray.is_local
+    assert settings.image_processes() == 4
+    assert settings.ray.of_family("object_detector").replicas == 4
+    assert settings.ray.of_family("translation").cpus == 2
+    assert settings.ray.table("image_embedder") == "vision"
     assert settings.processes() == {"translation": 12, "language_model": 3}
     assert settings.ray.language_model.max_ongoing_requests == 64
 
@@ -94,7 +102,9 @@ def test_without_ray_the_extra_is_named(tmp_path: Path, monkeypatch: pytest.Monk
 
 async def test_as_many_batches_run_as_a_model_may_have_replicas() -> None:
     settings: dict[str, Any] = {"engine": "ray", "ray": {"translation": {"replicas": 7}}}
+    settings["ray"]["vision"] = {"autoscaling": {"max_replicas": 5}}
     parts = build_server(ServerSettings(**settings), ModelRepository([]))
-    assert parts.queues[0].batcher._workers == 7
+    models, _, images = parts.queues
+    assert (models.batcher._workers, images.batcher._workers) == (7, 5)
     await parts.server.stop(0)
     parts.scoring_process.stop()

@@ -5,6 +5,8 @@ from typing import Any, TypeVar, cast
 
 import numba
 
+from dragoman_models.embeddings.code_cache import keep_on_disk
+
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 # Sums may be regrouped and products contracted; NaN and infinity keep their meaning.
@@ -22,14 +24,7 @@ def inlined(function: Function) -> Function:
 
 
 def _compile(function: Function, *, inline: bool) -> Function:
-    def compile_it(*, cache: bool) -> Function:
-        decorate = numba.njit(
-            cache=cache, nogil=True, error_model="numpy", fastmath=_FAST_MATH, forceinline=inline
-        )
-        return cast(Function, decorate(function))
-
-    try:
-        return compile_it(cache=True)
-    except RuntimeError:
-        # No folder for the cache can be written: compile in each process.
-        return compile_it(cache=False)
+    decorate = numba.njit(nogil=True, error_model="numpy", fastmath=_FAST_MATH, forceinline=inline)
+    dispatcher = decorate(function)
+    keep_on_disk(dispatcher, function)
+    return cast(Function, dispatcher)

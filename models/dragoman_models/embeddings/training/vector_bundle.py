@@ -11,11 +11,11 @@ import numba
 import numpy as np
 
 from dragoman_models.embeddings.build_glove_bundle import EvaluationSets, measure
-from dragoman_models.embeddings.family import write_word_vectors
 from dragoman_models.embeddings.quantization import VectorEncoding, decode, encode
 from dragoman_models.embeddings.training.recipe import CorpusRecipe, GloveRecipe, Word2VecRecipe
 from dragoman_models.embeddings.training.trained_vectors import TrainedVectors
 from dragoman_models.embeddings.word_vectors import WordVectors
+from dragoman_models.embeddings.word_vectors_bundle import write_word_vectors
 
 _NOT_STATED = "not stated by whoever trained it"
 

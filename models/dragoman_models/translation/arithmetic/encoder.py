@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple, cast
+from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
-from torch import Tensor
 
+from dragoman_models.arrays import Array, Floats, Integers
 from dragoman_models.tokenizer import PAD
 from dragoman_models.translation.arithmetic.layers import (
     GATE_PANEL,
@@ -16,12 +15,9 @@ from dragoman_models.translation.arithmetic.layers import (
     GateLayer,
     gate_layer,
 )
-from dragoman_models.translation.arithmetic.packing import Array, Floats, Precision
+from dragoman_models.translation.arithmetic.packing import Precision
 from dragoman_models.translation.arithmetic.recurrence import encoder_gru
-from dragoman_models.translation.attention import MultiplicativeAttention
-from dragoman_models.translation.network import TranslationNetwork
-
-Integers = NDArray[np.int64]
+from dragoman_models.translation.stored_network import StoredNetwork
 
 
 class Memory(NamedTuple):
@@ -35,16 +31,26 @@ class Memory(NamedTuple):
 class CompiledEncoder:
     """A bidirectional GRU of one layer, the attention's memory, and the decoder's first state."""
 
-    def __init__(self, network: TranslationNetwork, precision: Precision) -> None:
-        decoder, attention = network.decoder, network.decoder.attention
+    def __init__(
+        self, network: StoredNetwork, embedding: Floats, precision: Precision, *, tabulated: bool
+    ) -> None:
+        """Args: embedding: (V, E) of source tokens; tabulated: see `TokenGates`."""
+        config, weights = network.config, network.weights
         self._precision = precision
-        self._directions = [_direction(network, name, precision) for name in ("", "_reverse")]
-        weight, bias = attention.key_projection.weight, attention.key_projection.bias
-        if isinstance(attention, MultiplicativeAttention):
-            weight = weight * attention.scale
+        self._directions = [
+            _direction(network, embedding, name, precision, tabulated=tabulated)
+            for name in ("", "_reverse")
+        ]
+        weight, bias = weights["decoder.attention.key_projection.weight"], None
+        if config.attention == "multiplicative":
+            weight = weight * config.decoder_size**-0.5
+        else:
+            bias = weights["decoder.attention.key_projection.bias"]
         self._keys = DenseLayer(weight, bias, precision)
-        self._values = DenseLayer(decoder.context_projection.weight, None, precision)
-        self._bridge = DenseLayer(decoder.bridge.weight, decoder.bridge.bias, precision)
+        self._values = DenseLayer(weights["decoder.context_projection.weight"], None, precision)
+        self._bridge = DenseLayer(
+            weights["decoder.bridge.weight"], weights["decoder.bridge.bias"], precision
+        )
 
     def __call__(self, sources: Sequence[Sequence[int]]) -> tuple[Memory, Floats]:
         """Piece ids with eos -> the memory, and the decoder's first hidden state (M, H)."""
@@ -70,8 +76,9 @@ class CompiledEncoder:
         codes = precision.activations(tokens.size, 2 * units)
         for backward, layer in enumerate(self._directions):
             recurrent = layer.recurrent
+            table, places = layer.of_tokens(tokens)
             encoder_gru(
-                tokens, lengths, bool(backward), layer.table, layer.new_bias,
+                places, lengths, bool(backward), table, layer.new_bias,
                 recurrent.weights, recurrent.starts, recurrent.scales, precision.sums(GATE_PANEL),
                 np.zeros((rows, units), np.float32), precision.activations(rows, units),
                 precision.activations(rows, units), codes,
@@ -89,14 +96,15 @@ class CompiledEncoder:
         return hidden
 
 
-def _direction(network: TranslationNetwork, name: str, precision: Precision) -> GateLayer:
-    def parameter(kind: str) -> Tensor:
-        return cast(Tensor, getattr(network.encoder.recurrent, f"{kind}_l0{name}"))
+def _direction(
+    network: StoredNetwork, embedding: Floats, name: str, precision: Precision, *, tabulated: bool
+) -> GateLayer:
+    def parameter(kind: str) -> Floats:
+        return network.weights[f"encoder.recurrent.{kind}_l0{name}"]
 
     return gate_layer(
-        network.source_embedding,
-        network.config.embedding_size**0.5,
+        embedding, network.config.embedding_size**0.5,
         input_weight=parameter("weight_ih"), input_bias=parameter("bias_ih"),
         hidden_weight=parameter("weight_hh"), hidden_bias=parameter("bias_hh"),
-        precision=precision,
+        precision=precision, tabulated=tabulated,
     )  # fmt: skip

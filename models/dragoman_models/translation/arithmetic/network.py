@@ -6,38 +6,29 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
-import torch
-from torch import Tensor
 
+from dragoman_models.arrays import Array, Floats, Integers
 from dragoman_models.embeddings.training.simd import LANES
 from dragoman_models.search.beam_search import Candidates
 from dragoman_models.translation.arithmetic.attention import TOGETHER, attend
 from dragoman_models.translation.arithmetic.dense import attentional_vectors
-from dragoman_models.translation.arithmetic.encoder import CompiledEncoder, Integers, Memory
+from dragoman_models.translation.arithmetic.encoder import CompiledEncoder, Memory
 from dragoman_models.translation.arithmetic.layers import (
     GATE_PANEL,
     DenseLayer,
-    as_array,
     gate_layer,
     gates_by_unit,
 )
 from dragoman_models.translation.arithmetic.output import SPECIAL, best_tokens
-from dragoman_models.translation.arithmetic.packing import (
-    Array,
-    Floats,
-    Precision,
-    pack,
-)
+from dragoman_models.translation.arithmetic.packing import Precision, pack
 from dragoman_models.translation.arithmetic.recurrence import (
     decoder_gru,
     gather_parents,
     prefetch_rows,
 )
 from dragoman_models.translation.arithmetic.shortlisting import Shortlisted, Shortlisting
-from dragoman_models.translation.attention import AdditiveAttention
-from dragoman_models.translation.decoder import Decoder
-from dragoman_models.translation.network import TranslationNetwork
 from dragoman_models.translation.shortlist import Shortlist
+from dragoman_models.translation.stored_network import StoredNetwork
 
 
 class CompiledState(NamedTuple):
@@ -68,32 +59,45 @@ class CompiledNetwork:
 
     def __init__(
         self,
-        network: TranslationNetwork,
+        network: StoredNetwork,
         precision: Precision,
         shortlist: Shortlist | None = None,
+        *,
+        tabulated: bool = True,
     ) -> None:
-        """Args: network: one that `choice.suits` holds of."""
-        decoder, embedding = network.decoder, network.target_embedding
+        """Args:
+        network: one that `choice.suits` holds of.
+        tabulated: whether tables are made of what each token gives to the gates, which take ten
+            times the memory of the weights; without them a search is slower.
+        """
+        config, weights = network.config, network.weights
+        embedding = weights["target_embedding.weight"]
+        tied = config.tie_source_embedding
+        source_embedding = embedding if tied else weights["own_source_embedding.weight"]
         self._precision = precision
-        self._vocabulary_size = network.config.vocabulary_size
-        self._encoder = CompiledEncoder(network, precision)
+        self._vocabulary_size = config.vocabulary_size
+        self._encoder = CompiledEncoder(network, source_embedding, precision, tabulated=tabulated)
         self._gates = gate_layer(
-            embedding, network.config.embedding_size**0.5,
-            input_weight=decoder.embedding_gates.weight, input_bias=decoder.embedding_gates.bias,
-            hidden_weight=decoder.hidden_gates.weight, hidden_bias=decoder.hidden_gates.bias,
-            precision=precision,
+            embedding, config.embedding_size**0.5,
+            input_weight=weights["decoder.embedding_gates.weight"],
+            input_bias=weights["decoder.embedding_gates.bias"],
+            hidden_weight=weights["decoder.hidden_gates.weight"],
+            hidden_bias=weights["decoder.hidden_gates.bias"],
+            precision=precision, tabulated=tabulated,
         )  # fmt: skip
-        assert isinstance(decoder, Decoder)  # noqa: S101 - `choice.suits` says so
-        feeding = gates_by_unit(as_array(decoder.feed_gates.weight))
+        feeding = gates_by_unit(weights["decoder.feed_gates.weight"])
         self._feeding = pack(feeding, precision, panel=GATE_PANEL)
-        projection = decoder.hidden_projection
-        self._projection = DenseLayer(projection.weight, projection.bias, precision)
+        self._projection = DenseLayer(
+            weights["decoder.hidden_projection.weight"], weights["decoder.hidden_projection.bias"],
+            precision,
+        )  # fmt: skip
         self._query: DenseLayer | None = None
         self._energy = np.empty(0, np.float32)
-        if isinstance(decoder.attention, AdditiveAttention):
-            self._query = DenseLayer(decoder.attention.query_projection.weight, None, precision)
-            self._energy = as_array(decoder.attention.energy)
-        self._output = DenseLayer(embedding.weight, network.output_bias, precision)
+        if config.attention == "additive":
+            query = weights["decoder.attention.query_projection.weight"]
+            self._query = DenseLayer(query, None, precision)
+            self._energy = np.array(weights["decoder.attention.energy"])
+        self._output = DenseLayer(embedding, weights["output_bias"], precision)
         self._output.bias.reshape(-1)[self._vocabulary_size :] = -np.inf
         self._every_token = np.arange(self._output.bias.size)
         self._shortlisting = None if shortlist is None else Shortlisting(self._output, shortlist)
@@ -108,15 +112,17 @@ class CompiledNetwork:
             None if self._shortlisting is None else self._shortlisting(sources),
         )  # fmt: skip
 
-    def step(self, previous: Tensor, state: CompiledState) -> tuple[Tensor, CompiledState, Tensor]:
+    def step(
+        self, previous: Integers, state: CompiledState
+    ) -> tuple[Floats, CompiledState, Floats]:
         """Tokens (N,) -> logits (N, V), the next state, attention weights (N, S)."""
         state, weights = self._advance(previous, state)
         logits = self._output(state.fed_codes, len(previous))
-        return torch.from_numpy(logits)[:, : self._vocabulary_size], state, weights
+        return logits[:, : self._vocabulary_size], state, weights
 
     def candidates(
-        self, previous: Tensor, state: CompiledState, width: int
-    ) -> tuple[Candidates, CompiledState, Tensor]:
+        self, previous: Integers, state: CompiledState, width: int
+    ) -> tuple[Candidates, CompiledState, Floats]:
         """As `step`, with the special tokens and the ``width`` best others of each row alone."""
         state, weights = self._advance(previous, state)
         rows = len(previous)
@@ -136,30 +142,30 @@ class CompiledNetwork:
             np.empty(rows, np.float32),
             np.empty((rows, LANES), np.float32), np.empty(LANES, np.float32),
         )  # fmt: skip
-        found = Candidates(*(torch.from_numpy(part) for part in (logits, tokens, normalizers)))
-        return found, state, weights
+        return Candidates(logits, tokens, normalizers), state, weights
 
-    def select(self, state: CompiledState, sentences: Tensor | None, rows: Tensor) -> CompiledState:
+    def select(
+        self, state: CompiledState, sentences: Integers | None, rows: Integers
+    ) -> CompiledState:
         """The state of hypotheses ``rows``; see `SearchModel`."""
-        kept = state.sentences if sentences is None else state.sentences[sentences.numpy()]
+        kept = state.sentences if sentences is None else state.sentences[sentences]
         count, precision = len(rows), self._precision
         hidden = np.empty((count, state.hidden.shape[1]), np.float32)
         codes, fed = (
-            precision.activations(count, part.shape[1])
-            for part in (state.hidden_codes, state.fed_codes)
+            precision.room(count, part.shape[1]) for part in (state.hidden_codes, state.fed_codes)
         )
         begins, children = np.empty(count + 1, np.int64), np.empty(count, np.int64)
         parents = gather_parents(
-            rows.numpy(), state.hidden, state.hidden_codes, state.fed_codes, hidden, codes, fed,
+            rows, state.hidden, state.hidden_codes, state.fed_codes, hidden, codes, fed,
             begins, children,
         )  # fmt: skip
         return CompiledState(
             state.memory, kept, hidden[:parents], codes, fed, begins, children, state.outputs
         )
 
-    def _advance(self, previous: Tensor, state: CompiledState) -> tuple[CompiledState, Tensor]:
+    def _advance(self, previous: Integers, state: CompiledState) -> tuple[CompiledState, Floats]:
         """The state after tokens (N,), and attention weights (N, S)."""
-        state = self._recur(previous.numpy(), state)
+        state = self._recur(previous, state)
         keys, values, lengths = state.memory
         queries, rows = state.hidden, len(state.hidden)
         if self._query is not None:
@@ -173,22 +179,23 @@ class CompiledNetwork:
         attentional_vectors(
             state.hidden_codes, *self._projection.operands, context, state.fed_codes
         )
-        return state, torch.from_numpy(weights)[:, : keys.shape[1]]
+        return state, weights[:, : keys.shape[1]]
 
     def _recur(self, previous: Integers, state: CompiledState) -> CompiledState:
         """A step of the GRU; the new state's attentional vectors are yet to be written."""
         gates, feeding, precision = self._gates, self._feeding, self._precision
         rows, units = len(previous), state.hidden.shape[1]
-        hidden, codes = np.empty((rows, units), np.float32), precision.activations(rows, units)
-        prefetch_rows(gates.table, previous)
+        hidden, codes = np.empty((rows, units), np.float32), precision.room(rows, units)
+        table, tokens = gates.of_tokens(previous)
+        prefetch_rows(table, tokens)
         decoder_gru(
             state.hidden, state.hidden_codes, state.fed_codes, state.begins, state.children,
-            previous, gates.table, gates.new_bias, gates.recurrent.weights,
+            tokens, table, gates.new_bias, gates.recurrent.weights,
             gates.recurrent.starts, gates.recurrent.scales, precision.sums(GATE_PANEL),
             feeding.weights, feeding.starts, feeding.scales, precision.sums(GATE_PANEL),
             hidden, codes,
         )  # fmt: skip
-        fed = precision.activations(rows, state.fed_codes.shape[1])
+        fed = precision.room(rows, state.fed_codes.shape[1])
         return state._replace(
             hidden=hidden, hidden_codes=codes, fed_codes=fed,
             begins=np.arange(rows + 1), children=np.arange(rows),

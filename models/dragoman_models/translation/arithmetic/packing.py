@@ -9,10 +9,8 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from dragoman_models.arrays import Array, Floats
 from dragoman_models.translation.arithmetic.tiles import ROWS
-
-Floats = NDArray[np.float32]
-Array = NDArray[Any]
 
 _LARGEST_CODE = 127
 _ACTIVATION_ZERO = 128  # the code of an activation of 0
@@ -30,15 +28,21 @@ class Precision(enum.Enum):
         """Components of a row that lie side by side: as many as an instruction adds up."""
         return {"float32": 1, "bfloat16": 2, "int8": 4}[self.value]
 
-    def activations(self, rows: int, columns: int) -> Array:
-        """Activations of zero, with rows behind the last one: tiles are computed whole."""
+    def room(self, rows: int, columns: int) -> Array:
+        """For activations that are yet to be written, with rows behind the last one, which may
+        hold anything: tiles are computed whole."""
         kind: Any = {"float32": np.float32, "bfloat16": np.uint16, "int8": np.uint8}[self.value]
-        zero = _ACTIVATION_ZERO if self is Precision.INT8 else 0
-        return np.full((padded_rows(rows), columns), zero, dtype=kind)
+        return np.empty((padded_rows(rows), columns), kind)
+
+    def activations(self, rows: int, columns: int) -> Array:
+        """Activations of zero, with as many rows."""
+        zeros = self.room(rows, columns)
+        zeros.fill(_ACTIVATION_ZERO if self is Precision.INT8 else 0)
+        return zeros
 
     def rounded(self, values: Floats) -> Array:
         """Numbers from -1 to 1, (N, K), as activations (padded N, K)."""
-        codes = self.activations(*values.shape)
+        codes = self.room(*values.shape)
         if self is Precision.INT8:
             codes[: len(values)] = np.rint(values * _LARGEST_CODE) + _ACTIVATION_ZERO
         else:

@@ -7,10 +7,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from dragoman_models.translation.arithmetic.encoder import Integers
+from dragoman_models.arrays import Array, Floats, Integers
 from dragoman_models.translation.arithmetic.layers import DENSE_PANEL, DenseLayer
 from dragoman_models.translation.arithmetic.output import gather_outputs
-from dragoman_models.translation.arithmetic.packing import Array, Floats
 from dragoman_models.translation.shortlist import Shortlist
 
 

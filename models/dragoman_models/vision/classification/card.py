@@ -3,21 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
+from dragoman_models.training_data import TrainingData
 from dragoman_models.vision.classification.measure import ClassificationFigures
 from dragoman_models.vision.classification.recipe import ClassifierRecipe
-
-
-@dataclass(frozen=True, kw_only=True)
-class TrainingData:
-    """What a model was trained on, as its card has to say."""
-
-    description: str
-    license: str
-    attribution: str
-
 
 _CARD = """\
 # {name}: image classifier, {classes} classes

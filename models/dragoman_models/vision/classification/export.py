@@ -2,22 +2,31 @@
 
 from __future__ import annotations
 
-import csv
-import shlex
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import safetensors
 import torch
 import typer
-from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
 from dragoman_models.bundle import check_new_folder, write_bundle
-from dragoman_models.errors import DragomanError, TrainingError
-from dragoman_models.vision.classification.card import TrainingData, classifier_card
+from dragoman_models.run_export import (
+    Attribution,
+    Data,
+    DataLicense,
+    NewBundle,
+    RecipeFile,
+    RunFolder,
+    kept_command,
+    read_curve,
+    reading_run,
+    reported_errors,
+)
+from dragoman_models.training_data import TrainingData
+from dragoman_models.vision.classification.card import classifier_card
 from dragoman_models.vision.classification.family import RESIDUAL
 from dragoman_models.vision.classification.idx_files import read_idx_images
 from dragoman_models.vision.classification.image_classifier import ImageClassifier
@@ -68,12 +77,9 @@ def read_run(folder: Path, recipe: ClassifierRecipe) -> TrainedRun:
     train, valid = held_out(images, recipe.valid_count, recipe.seed)
     config = network_config(recipe, images)
     network = ResidualNetwork(config)
-    try:
+    with reading_run(folder):
         network.load_state_dict(load_file(folder / BEST))
-        with (folder / LOG).open(newline="") as file:
-            curve = list(csv.DictReader(file))
-    except (OSError, RuntimeError, SafetensorError) as error:
-        raise TrainingError(f"{folder} holds no finished run of this recipe: {error}") from error
+        curve = read_curve(folder / LOG)
     network.eval()
     network.fold()
     stored = encode_weights(network.state_dict(), WeightEncoding.FLOAT16)
@@ -125,20 +131,7 @@ def export(
         BundleError: it cannot be written.
     """
     recipe, preparation = run.recipe, run.preparation
-    parameters = sum(parameter.numel() for parameter in run.network.parameters())
-    config: dict[str, Any] = {
-        "family": "image_classifier",
-        "description": f"Says which of {len(recipe.labels)} classes an image is of.",
-        "license": data.license,
-        "network_kind": RESIDUAL,
-        "labels": list(recipe.labels),
-        "parameter_count": parameters,
-        "network": run.network.config.model_dump(mode="json"),
-        "preparation": preparation.model_dump(mode="json"),
-        "mirror_average": recipe.mirror_average,
-        "recipe": recipe.model_dump(mode="json", exclude={"idx", "labels"}),
-        "libraries": {"torch": torch.__version__, "safetensors": safetensors.__version__},
-    }
+    config = _config(run, data)
     names = ("epoch", "train_loss", "valid_loss", "valid_accuracy")
     metrics = {
         "command": command,
@@ -151,7 +144,7 @@ def export(
         name=out.absolute().parent.name,
         recipe=recipe,
         size=(preparation.height, preparation.width, preparation.channels),
-        parameters=parameters,
+        parameters=config["parameter_count"],
         test=test,
         valid=valid,
         curve=run.curve,
@@ -161,21 +154,38 @@ def export(
     write_bundle(out, config=config, tensors=run.stored, files={}, metrics=metrics, card=card)
 
 
+def _config(run: TrainedRun, data: TrainingData) -> dict[str, Any]:
+    recipe = run.recipe
+    return {
+        "family": "image_classifier",
+        "description": f"Says which of {len(recipe.labels)} classes an image is of.",
+        "license": data.license,
+        "network_kind": RESIDUAL,
+        "labels": list(recipe.labels),
+        "parameter_count": sum(one.numel() for one in run.network.parameters()),
+        "network": run.network.config.model_dump(mode="json"),
+        "preparation": run.preparation.model_dump(mode="json"),
+        "mirror_average": recipe.mirror_average,
+        "recipe": recipe.model_dump(mode="json", exclude={"idx", "labels"}),
+        "libraries": {"torch": torch.__version__, "safetensors": safetensors.__version__},
+    }
+
+
 def main(
-    run: Annotated[Path, typer.Option(help="The folder that training wrote.")],
-    config: Annotated[Path, typer.Option(help="The recipe it was trained by.")],
-    out: Annotated[Path, typer.Option(help="The bundle's folder, NAME/VERSION; must not exist.")],
-    data: Annotated[str, typer.Option(help="What it was trained on, for the card.")],
-    data_license: Annotated[str, typer.Option(help="The data's licence, an SPDX name.")],
-    attribution: Annotated[str, typer.Option(help="Whom the licence asks to name.")],
+    run: RunFolder,
+    config: RecipeFile,
+    out: NewBundle,
+    data: Data,
+    data_license: DataLicense,
+    attribution: Attribution,
 ) -> None:
     """Measure a finished training run on the test set and write it as a bundle."""
     torch.set_num_threads(1)
-    words = ["--run", f"runs/{run.name}", "--config", config.name, "--out"]
-    words += [f"{out.absolute().parent.name}/{out.name}", "--data", data]
-    words += ["--data-license", data_license, "--attribution", attribution]
-    command = shlex.join(["python", "-m", "dragoman_models.vision.classification.export", *words])
-    try:
+    command = kept_command(
+        "dragoman_models.vision.classification.export", run=run, config=config, out=out, data=data,
+        data_license=data_license, attribution=attribution,
+    )  # fmt: skip
+    with reported_errors():
         check_new_folder(out)
         recipe = read_recipe(config)
         trained = read_run(run, recipe)
@@ -183,9 +193,6 @@ def main(
         test = figures_on(trained, read_idx_images(recipe.idx, "t10k", len(recipe.labels)))
         source = TrainingData(description=data, license=data_license, attribution=attribution)
         export(trained, out, test=test, valid=valid, data=source, command=command)
-    except DragomanError as error:
-        typer.echo(f"error: {error}", err=True)
-        raise typer.Exit(1) from error
     typer.echo(f"{out}: {100 * test.accuracy:.2f} % of the test images are right")
 
 

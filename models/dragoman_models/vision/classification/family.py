@@ -83,7 +83,7 @@ def _residual(bundle: Bundle, classes: int, channels: int) -> ImageNetwork:
             f"{config.classes} and {config.channels}"
         )
     weights = {name: weight.float() for name, weight in bundle.torch_tensors().items()}
-    check_enough(weights, config.fewest_weights())
+    check_enough((one.shape for one in weights.values()), config.fewest_weights())
     network = ResidualNetwork(config, folded=True)
     network.load_state_dict(weights, assign=True)  # not copied: they may be mapped
     return ResidualLogits(network)

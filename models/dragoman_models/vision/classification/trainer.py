@@ -3,49 +3,62 @@
 from __future__ import annotations
 
 import hashlib
-import math
-import time
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 import torch.nn.functional as F
-from rich.console import Console
-from rich.progress import Progress, TaskID, TextColumn, TimeRemainingColumn
+from numpy.typing import NDArray
+from rich.progress import Progress
 from torch import Tensor, nn
 
+from dragoman_models.epoch_training import EpochCounters, train_epochs
 from dragoman_models.errors import TrainingError
 from dragoman_models.tensor_file import encode_tensors
-from dragoman_models.training import (
-    CsvLog,
-    compute_dtype,
-    drop_rows_after,
-    load_checkpoint,
-    save_checkpoint,
-    warmup_cosine,
-    write_atomically,
+from dragoman_models.training import CsvLog, compute_dtype, warmup_cosine, write_atomically
+from dragoman_models.training_run import (
+    CHECKPOINT,
+    RunCheckpoint,
+    claim_folder,
+    refuse_divergence,
+    training_bar,
 )
 from dragoman_models.vision.classification.augmentation import augmented
 from dragoman_models.vision.classification.curve_plot import plot_curve
 from dragoman_models.vision.classification.idx_files import read_idx_images
 from dragoman_models.vision.classification.labelled_images import LabelledImages, held_out
-from dragoman_models.vision.classification.moving_average import MovingAverage
 from dragoman_models.vision.classification.network import ResidualNetwork
 from dragoman_models.vision.classification.network_config import ResidualNetworkConfig
 from dragoman_models.vision.classification.recipe import ClassifierRecipe
 from dragoman_models.vision.classification.standardization import pixel_statistics
+from dragoman_models.vision.moving_average import MovingAverage
 
-CHECKPOINT = "checkpoint.pt"
 BEST = "best.safetensors"
 LOG = "log.csv"
 _COLUMNS = (
     "epoch", "update", "seconds", "learning_rate", "train_loss", "valid_loss", "valid_accuracy",
     "images_per_second",
 )  # fmt: skip
-_COUNTERS = (
-    "epoch", "batch", "update", "epoch_loss", "epoch_images", "epoch_seconds", "best_accuracy",
-)  # fmt: skip
+_BAR = ("loss {task.fields[loss]:.3f}", "{task.fields[speed]:,.0f} images/s")
 _VALID_BATCH = 500
+
+
+@dataclass(kw_only=True)
+class ClassifierCounters(EpochCounters):
+    """What of the current epoch is done, and the best share of right answers so far."""
+
+    epoch_loss: float = 0.0
+    epoch_images: int = 0
+    epoch_seconds: float = 0.0
+    best_accuracy: float = -1.0
+
+    @property
+    def images_per_second(self) -> float:
+        """In the current epoch."""
+        return self.epoch_images / max(self.epoch_seconds, 1e-9)
 
 
 class ClassifierTrainer:
@@ -65,7 +78,7 @@ class ClassifierTrainer:
         """
         self.recipe = recipe
         self.folder = folder
-        self._claim_folder(resume=resume)
+        claim_folder(folder, begun=(folder / CHECKPOINT).exists(), resume=resume)
         images = read_idx_images(recipe.idx, "train", len(recipe.labels))
         self.train, self.valid = held_out(images, recipe.valid_count, recipe.seed)
         if len(self.train) < recipe.batch_size:
@@ -79,27 +92,15 @@ class ClassifierTrainer:
         self.network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.optimizer = self._optimizer()
         self.average = MovingAverage(self.network, recipe.average_decay)
-        self.epoch = self.batch = self.update = 0
-        self.epoch_loss = self.epoch_seconds = 0.0
-        self.epoch_images = 0
-        self.best_accuracy = -1.0
+        self.counters = ClassifierCounters()
+        self._checkpoint = RunCheckpoint(
+            folder,
+            {"network": self.network, "optimizer": self.optimizer, "average": self.average},
+            settings=self._settings(),
+        )
         if resume:
-            self._restore()
-        drop_rows_after(folder / LOG, self.update)
-        self.log = CsvLog(folder / LOG, _COLUMNS)
-
-    def _claim_folder(self, *, resume: bool) -> None:
-        checkpoint = self.folder / CHECKPOINT
-        if checkpoint.exists() and not resume:
-            raise TrainingError(
-                f"{self.folder} holds a training run; give --resume or another folder"
-            )
-        if resume and not checkpoint.exists():
-            raise TrainingError(f"nothing to resume: {checkpoint} does not exist")
-        try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise TrainingError(f"cannot make the folder {self.folder}: {error}") from error
+            self._checkpoint.restore(self.counters)
+        self.log = CsvLog.resumed(folder / LOG, _COLUMNS, update=self.counters.update)
 
     def _optimizer(self) -> torch.optim.Optimizer:
         """Kernels and matrices decay; biases and normalizations do not."""
@@ -116,34 +117,14 @@ class ClassifierTrainer:
             nesterov=recipe.momentum > 0,
         )
 
-    # --- state that a resumed run continues from ---
-
     def _settings(self) -> str:
         """What a resumed run must share with the one it continues."""
         kept = self.recipe.model_dump_json(exclude={"idx", "checkpoint_updates"})
         return hashlib.sha256(kept.encode()).hexdigest()
 
-    def _save(self) -> None:
-        save_checkpoint(
-            self.folder / CHECKPOINT,
-            {
-                "settings": self._settings(),
-                "network": self.network.state_dict(),
-                "optimizer": self.optimizer.state_dict(),
-                "average": self.average.state_dict(),
-                **{name: getattr(self, name) for name in _COUNTERS},
-            },
-        )
-
-    def _restore(self) -> None:
-        checkpoint = load_checkpoint(self.folder / CHECKPOINT)
-        if checkpoint.get("settings") != self._settings():
-            raise TrainingError(f"{self.folder} was begun with another recipe; resume with that")
-        self.network.load_state_dict(checkpoint["network"])
-        self.optimizer.load_state_dict(checkpoint["optimizer"])
-        self.average.load_state_dict(checkpoint["average"])
-        for name in _COUNTERS:
-            setattr(self, name, checkpoint[name])
+    def save(self) -> None:
+        """Writes what a resumed run continues from."""
+        self._checkpoint.save(self.counters)
 
     # --- training ---
 
@@ -153,77 +134,71 @@ class ClassifierTrainer:
         Returns:
             the path of the best weights.
         """
-        with progress or progress_bar() as bar:
-            while self.epoch < self.recipe.epochs:
-                self._run_epoch(bar)
+        recipe = self.recipe
+        train_epochs(
+            self,
+            progress or training_bar(*_BAR),
+            epochs=recipe.epochs,
+            checkpoint_updates=recipe.checkpoint_updates,
+        )
         plot_curve(self.folder)
         return self.folder / BEST
 
-    @property
-    def batches(self) -> int:
-        """Of an epoch; what does not fill one is left to another epoch."""
-        return len(self.train) // self.recipe.batch_size
-
-    def _run_epoch(self, bar: Progress) -> None:
+    def batches(self) -> list[NDArray[np.int64]]:
+        """The rows of each of the current epoch; what fills none is left to another epoch."""
         order = torch.randperm(len(self.train), generator=self._chance(0)).numpy()
         size = self.recipe.batch_size
-        task = bar.add_task(
-            f"epoch {self.epoch + 1}/{self.recipe.epochs}",
-            total=self.batches, completed=self.batch, loss=0.0, speed=0.0,
-        )  # fmt: skip
-        while self.batch < self.batches:
-            began = time.monotonic()
-            rows = order[self.batch * size : (self.batch + 1) * size]
-            loss = self._learn(self.train.taken(rows))
-            self.batch += 1
-            self._count(bar, task, loss, time.monotonic() - began)
-            if self.update % self.recipe.checkpoint_updates == 0:
-                self._save()
-        self._finish_epoch()
-        bar.remove_task(task)
+        return [order[i * size : (i + 1) * size] for i in range(self._batches_an_epoch)]
+
+    @property
+    def _batches_an_epoch(self) -> int:
+        return len(self.train) // self.recipe.batch_size
 
     def _chance(self, batch: int) -> torch.Generator:
         """Follows from the seed, the epoch and the batch (0: the epoch's order), so that a resumed
         run meets the same images in the same order, changed alike."""
-        key = f"{self.recipe.seed}/{self.epoch}/{batch}".encode()
+        key = f"{self.recipe.seed}/{self.counters.epoch}/{batch}".encode()
         seed = int.from_bytes(hashlib.sha256(key).digest()[:8], "little") >> 1
         return torch.Generator().manual_seed(seed)
 
-    def _learn(self, images: LabelledImages) -> float:
+    def learn(self, batch: NDArray[np.int64]) -> float:
         """One optimizer step; returns the loss in nats, with label smoothing.
 
         Raises `TrainingError` before the weights are touched if the loss is not finite.
         """
-        recipe = self.recipe
-        updates = recipe.epochs * self.batches
-        factor = warmup_cosine(
-            self.update,
-            self.update / updates,
-            warmup=max(1, round(recipe.warmup_share * updates)),
-            floor=0.0,
-        )
+        images = self.train.taken(batch)
         for group in self.optimizer.param_groups:
-            group["lr"] = recipe.learning_rate * factor
-        fill = (torch.tensor(self.statistics.mean) * 255).round().to(torch.uint8)  # (C,)
-        changed = augmented(
-            torch.from_numpy(images.pixels), recipe.augmentation, fill, self._chance(self.batch + 1)
-        )
+            group["lr"] = self._learning_rate()
         self.network.train()
-        logits = self._logits(self.network, self.statistics.standardized(changed))  # (B, classes)
+        logits = self._logits(self.network, self._changed(images))  # (B, classes)
         loss = F.cross_entropy(
-            logits, torch.from_numpy(images.classes), label_smoothing=recipe.label_smoothing
+            logits, torch.from_numpy(images.classes), label_smoothing=self.recipe.label_smoothing
         )
         value = float(loss.detach())
-        if not math.isfinite(value):
-            raise TrainingError(
-                f"training diverged at update {self.update + 1}; lower learning_rate"
-            )
+        refuse_divergence(self.counters.update + 1, value)
         self.optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         self.optimizer.step()
         self.average.add(self.network)
-        self.update += 1
+        self.counters.update += 1
         return value
+
+    def _learning_rate(self) -> float:
+        recipe, update = self.recipe, self.counters.update
+        updates = recipe.epochs * self._batches_an_epoch
+        warmup = max(1, round(recipe.warmup_share * updates))
+        return recipe.learning_rate * warmup_cosine(
+            update, update / updates, warmup=warmup, floor=0.0
+        )
+
+    def _changed(self, images: LabelledImages) -> Tensor:
+        """Augmented and standardized, (B, C, H, W)."""
+        fill = (torch.tensor(self.statistics.mean) * 255).round().to(torch.uint8)  # (C,)
+        chance = self._chance(self.counters.batch + 1)
+        pixels = torch.from_numpy(images.pixels)
+        return self.statistics.standardized(
+            augmented(pixels, self.recipe.augmentation, fill, chance)
+        )
 
     def _logits(self, network: nn.Module, images: Tensor) -> Tensor:
         with torch.autocast("cpu", torch.bfloat16, enabled=self.dtype == torch.bfloat16):
@@ -232,32 +207,35 @@ class ClassifierTrainer:
 
     # --- measuring ---
 
-    def _count(self, bar: Progress, task: TaskID, loss: float, seconds: float) -> None:
-        self.epoch_loss += loss * self.recipe.batch_size
-        self.epoch_images += self.recipe.batch_size
-        self.epoch_seconds += seconds
-        speed = self.epoch_images / max(self.epoch_seconds, 1e-9)
-        bar.update(task, advance=1, loss=loss, speed=speed)
+    def count(self, loss: float, seconds: float) -> None:
+        """Adds a step to what the epoch reports."""
+        self.counters.epoch_loss += loss * self.recipe.batch_size
+        self.counters.epoch_images += self.recipe.batch_size
+        self.counters.epoch_seconds += seconds
 
-    def _finish_epoch(self) -> None:
+    def shown(self, loss: float | None) -> Mapping[str, Any]:
+        """What the bar shows."""
+        return {"loss": loss or 0.0, "speed": self.counters.images_per_second}
+
+    def finish_epoch(self) -> None:
+        """Measures the averaged weights, keeps the best, and reports."""
+        counters = self.counters
         loss, accuracy = self._validate()
         row: dict[str, Any] = {
-            "epoch": self.epoch + 1,
-            "update": self.update,
-            "seconds": round(self.epoch_seconds, 1),
+            "epoch": counters.epoch,
+            "update": counters.update,
+            "seconds": round(counters.epoch_seconds, 1),
             "learning_rate": f"{self.optimizer.param_groups[0]['lr']:.4g}",
-            "train_loss": round(self.epoch_loss / self.epoch_images, 4),
+            "train_loss": round(counters.epoch_loss / counters.epoch_images, 4),
             "valid_loss": round(loss, 4),
             "valid_accuracy": round(accuracy, 5),
-            "images_per_second": round(self.epoch_images / max(self.epoch_seconds, 1e-9)),
+            "images_per_second": round(counters.images_per_second),
         }
-        if accuracy > self.best_accuracy:
-            self.best_accuracy = accuracy
+        if accuracy > counters.best_accuracy:
+            counters.best_accuracy = accuracy
             write_atomically(self.folder / BEST, encode_tensors(self.average.weights))
-        self.epoch, self.batch = self.epoch + 1, 0
-        self.epoch_loss, self.epoch_images, self.epoch_seconds = 0.0, 0, 0.0
+        counters.epoch_loss, counters.epoch_images, counters.epoch_seconds = 0.0, 0, 0.0
         self.log.write(**row)
-        self._save()
 
     @torch.no_grad()
     def _validate(self) -> tuple[float, float]:
@@ -281,16 +259,4 @@ def network_config(recipe: ClassifierRecipe, images: LabelledImages) -> Residual
     sizes = recipe.network.model_dump()
     return ResidualNetworkConfig(
         channels=images.pixels.shape[-1], classes=len(recipe.labels), **sizes
-    )
-
-
-def progress_bar() -> Progress:
-    """A bar with the loss, the speed and the time left."""
-    return Progress(
-        *Progress.get_default_columns()[:-1],
-        TextColumn("loss {task.fields[loss]:.3f}"),
-        TextColumn("{task.fields[speed]:,.0f} images/s"),
-        TimeRemainingColumn(),
-        speed_estimate_period=120,
-        console=Console(stderr=True),
     )

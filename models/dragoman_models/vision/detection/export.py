@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import shlex
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import onnxruntime
 import safetensors
@@ -13,8 +12,19 @@ import torch
 import typer
 
 from dragoman_models.bundle import check_new_folder, write_bundle
-from dragoman_models.errors import DragomanError, TrainingError
-from dragoman_models.vision.detection.card import TrainingData, detector_card
+from dragoman_models.errors import TrainingError
+from dragoman_models.run_export import (
+    Attribution,
+    Data,
+    DataLicense,
+    NewBundle,
+    RecipeFile,
+    RunFolder,
+    kept_command,
+    reported_errors,
+)
+from dragoman_models.training_data import TrainingData
+from dragoman_models.vision.detection.card import detector_card
 from dragoman_models.vision.detection.measure import (
     DetectorFigures,
     TrainedRun,
@@ -72,27 +82,13 @@ def export(
     Raises:
         BundleError: it cannot be written.
     """
-    config, threshold = run.config, measured.threshold
-    parameters = sum(weight.numel() for weight in run.stored.values())
+    threshold = measured.threshold
+    settings = _settings(run, recipe, threshold, data)
     test, held_out = (one.as_metrics(threshold) for one in (measured.test, measured.held_out))
-    settings: dict[str, Any] = {
-        "family": "object_detector",
-        "description": f"Finds objects in images: {', '.join(config.labels)}.",
-        "license": data.license,
-        "labels": list(config.labels),
-        "parameter_count": parameters,
-        "network": config.model_dump(mode="json"),
-        "score_threshold": threshold,
-        "recipe": recipe.model_dump(mode="json", exclude={"data", "train", "test"}),
-        "libraries": {
-            "torch": torch.__version__,
-            "onnxruntime": onnxruntime.__version__,
-            "safetensors": safetensors.__version__,
-        },
-    }
     training = f"dragoman train detector --config {run.name}.toml --out runs/{run.name}"
     card = detector_card(
-        name=out.absolute().parent.name, recipe=recipe, config=config, parameters=parameters,
+        name=out.absolute().parent.name, recipe=recipe, config=run.config,
+        parameters=settings["parameter_count"],
         threshold=threshold, test=test, held_out=held_out, curve=run.curve,
         skipped=measured.skipped, data=data, commands=[training, command],
     )  # fmt: skip
@@ -107,30 +103,48 @@ def export(
     )
 
 
+def _settings(
+    run: TrainedRun, recipe: DetectorRecipe, threshold: float, data: TrainingData
+) -> dict[str, Any]:
+    config = run.config
+    return {
+        "family": "object_detector",
+        "description": f"Finds objects in images: {', '.join(config.labels)}.",
+        "license": data.license,
+        "labels": list(config.labels),
+        "parameter_count": sum(weight.numel() for weight in run.stored.values()),
+        "network": config.model_dump(mode="json"),
+        "score_threshold": threshold,
+        "recipe": recipe.model_dump(mode="json", exclude={"data", "train", "test"}),
+        "libraries": {
+            "torch": torch.__version__,
+            "onnxruntime": onnxruntime.__version__,
+            "safetensors": safetensors.__version__,
+        },
+    }
+
+
 def main(
-    run: Annotated[Path, typer.Option(help="The folder that training wrote.")],
-    config: Annotated[Path, typer.Option(help="The recipe it was trained by.")],
-    out: Annotated[Path, typer.Option(help="The bundle's folder, NAME/VERSION; must not exist.")],
-    data: Annotated[str, typer.Option(help="What it was trained on, for the card.")],
-    data_license: Annotated[str, typer.Option(help="The data's licence, an SPDX name.")],
-    attribution: Annotated[str, typer.Option(help="Whom the licence asks to name.")],
+    run: RunFolder,
+    config: RecipeFile,
+    out: NewBundle,
+    data: Data,
+    data_license: DataLicense,
+    attribution: Attribution,
 ) -> None:
     """Measure a finished training run on the test list and write it as a bundle."""
     torch.set_num_threads(1)
-    words = ["--run", f"runs/{run.name}", "--config", config.name, "--out"]
-    words += [f"{out.absolute().parent.name}/{out.name}", "--data", data]
-    words += ["--data-license", data_license, "--attribution", attribution]
-    command = shlex.join(["python", "-m", "dragoman_models.vision.detection.export", *words])
-    try:
+    command = kept_command(
+        "dragoman_models.vision.detection.export", run=run, config=config, out=out, data=data,
+        data_license=data_license, attribution=attribution,
+    )  # fmt: skip
+    with reported_errors():
         check_new_folder(out)
         recipe = read_recipe(config)
         trained = read_run(run)
         measured = measure_run(trained, recipe)
         source = TrainingData(description=data, license=data_license, attribution=attribution)
         export(trained, recipe, out, measured=measured, data=source, command=command)
-    except DragomanError as error:
-        typer.echo(f"error: {error}", err=True)
-        raise typer.Exit(1) from error
     figures = measured.test.coco
     typer.echo(
         f"{out}: mAP {figures.map50:.4f} at IoU 0.5, {figures.map50_95:.4f} over 0.5 to 0.95; "

@@ -37,7 +37,7 @@ class ObjectDetectorFamily:
         try:
             config = DetectorConfig.model_validate(bundle.config.get("network"))
             weights = decode_weights(bundle.torch_tensors())
-            check_enough(weights, config.fewest_weights())
+            check_enough((one.shape for one in weights.values()), config.fewest_weights())
             network = DetectorNetwork(config)
             make_folded(network)
             network.load_state_dict(weights)

@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
-from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
-from dragoman_models.errors import TrainingError
 from dragoman_models.metrics.average_precision import (
     ImageObjects,
     PrecisionRecall,
     precision_recall,
 )
+from dragoman_models.run_export import read_curve, reading_run
 from dragoman_models.vision.detection.coco_evaluation import CocoFigures, coco_figures
 from dragoman_models.vision.detection.config import DetectorConfig
 from dragoman_models.vision.detection.detector import SingleShotDetector
@@ -100,14 +97,11 @@ class DetectorFigures:
 
 def read_run(folder: Path) -> TrainedRun:
     """The run that a training left in `folder`; raises `TrainingError` if it is not finished."""
-    try:
+    with reading_run(folder, "a detector"):
         config = DetectorConfig.model_validate_json((folder / "network.json").read_bytes())
         network = DetectorNetwork(config)
         network.load_state_dict(load_file(folder / "weights.safetensors"))
-        with (folder / "log.csv").open(newline="") as file:
-            curve = list(csv.DictReader(file))
-    except (OSError, RuntimeError, SafetensorError, ValidationError) as error:
-        raise TrainingError(f"{folder} holds no finished run of a detector: {error}") from error
+        curve = read_curve(folder / "log.csv")
     fold(network)
     stored = encode_weights(network.state_dict(), WeightEncoding.FLOAT16)
     return TrainedRun(name=folder.name, config=config, stored=stored, curve=curve)

@@ -5,30 +5,27 @@ from __future__ import annotations
 import copy
 import hashlib
 import math
-import time
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from rich.console import Console
-from rich.progress import Progress, TaskID, TextColumn, TimeRemainingColumn
+from rich.progress import Progress
 from safetensors.torch import save
 from torch import Tensor, nn
 
-from dragoman_models.errors import TrainingError
+from dragoman_models.epoch_training import EpochCounters, train_epochs
 from dragoman_models.metrics.average_precision import mean_average_precision
-from dragoman_models.training import (
-    CsvLog,
-    compute_dtype,
-    drop_rows_after,
-    load_checkpoint,
-    save_checkpoint,
-    warmup_cosine,
-    write_atomically,
+from dragoman_models.training import CsvLog, compute_dtype, warmup_cosine, write_atomically
+from dragoman_models.training_run import (
+    CHECKPOINT,
+    RunCheckpoint,
+    claim_folder,
+    refuse_divergence,
+    training_bar,
 )
-from dragoman_models.vision.classification.moving_average import MovingAverage
 from dragoman_models.vision.detection.augmentation import View, random_view
 from dragoman_models.vision.detection.config import DetectorConfig
 from dragoman_models.vision.detection.evaluation import as_found, as_objects, network_detections
@@ -39,10 +36,20 @@ from dragoman_models.vision.detection.pointwise import set_product_dtype
 from dragoman_models.vision.detection.published_backbone import published_weights
 from dragoman_models.vision.detection.recipe import DetectorRecipe
 from dragoman_models.vision.detection.run_data import RunData
+from dragoman_models.vision.moving_average import MovingAverage
 
 _PARTS = ("train_loss", "box_loss", "objectness_loss", "class_loss")
 _COLUMNS = ("epoch", "update", "seconds", "learning_rate", *_PARTS, "held_out_map50")
-_COUNTERS = ("epoch", "batch", "update", "sums", "seconds", "held_out_map")
+_BAR = ("loss {task.fields[loss]:.3f}", "held-out mAP {task.fields[precision]:.3f}")
+
+
+@dataclass(kw_only=True)
+class DetectorCounters(EpochCounters):
+    """What of the current epoch is done, and the last measure on the held-out images."""
+
+    sums: list[float] = field(default_factory=lambda: [0.0] * len(_PARTS))
+    seconds: float = 0.0
+    held_out_map: float = math.nan
 
 
 class DetectorTrainer:
@@ -62,44 +69,37 @@ class DetectorTrainer:
         """
         self.recipe = recipe
         self.folder = folder
-        self._claim_folder(resume=resume)
+        claim_folder(folder, begun=(folder / CHECKPOINT).exists(), resume=resume)
         self.data = RunData(recipe)
         self.config: DetectorConfig = self.data.network_config()
         torch.manual_seed(recipe.seed)
-        self.network = DetectorNetwork(self.config)
-        if recipe.backbone != "none":
-            self.network.backbone.load_published(published_weights())
-        self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.network = self._network()
         self.frozen = self.network.backbone.parts()[: recipe.frozen_parts]
         for part in self.frozen:
             part.requires_grad_(False)
-        set_product_dtype(self.network, compute_dtype(recipe.precision))
         self.loss_options = recipe.loss.as_options()
         self.optimizer = self._optimizer()
         self.average = MovingAverage(self.network, recipe.averaging)
         self.averaged = copy.deepcopy(self.network).eval()  # what is measured
-        self.epoch = self.batch = self.update = 0
-        self.sums = [0.0] * len(_PARTS)
-        self.seconds = 0.0
-        self.held_out_map = math.nan
+        self.counters = DetectorCounters()
+        self._checkpoint = RunCheckpoint(
+            folder,
+            {"network": self.network, "optimizer": self.optimizer, "average": self.average},
+            settings=self._settings(),
+            or_other=" or other images",
+        )
         if resume:
-            self._restore()
+            self._checkpoint.restore(self.counters)
         self._write_facts()
-        drop_rows_after(folder / "log.csv", self.update)
-        self.log = CsvLog(folder / "log.csv", _COLUMNS)
+        self.log = CsvLog.resumed(folder / "log.csv", _COLUMNS, update=self.counters.update)
 
-    def _claim_folder(self, *, resume: bool) -> None:
-        checkpoint = self.folder / "checkpoint.pt"
-        if checkpoint.exists() and not resume:
-            raise TrainingError(
-                f"{self.folder} holds a training run; give --resume or another folder"
-            )
-        if resume and not checkpoint.exists():
-            raise TrainingError(f"nothing to resume: {checkpoint} does not exist")
-        try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise TrainingError(f"cannot make the folder {self.folder}: {error}") from error
+    def _network(self) -> DetectorNetwork:
+        network = DetectorNetwork(self.config)
+        if self.recipe.backbone != "none":
+            network.backbone.load_published(published_weights())
+        network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        set_product_dtype(network, compute_dtype(self.recipe.precision))
+        return network
 
     def _write_facts(self) -> None:
         facts = self.config.model_dump_json(indent=2) + "\n"
@@ -127,37 +127,15 @@ class DetectorTrainer:
             lr=self.recipe.learning_rate,
         )
 
-    # --- state that a resumed run continues from ---
-
     def _settings(self) -> str:
         """What a resumed run must share with the one it continues."""
         kept = self.recipe.model_dump_json(exclude={"data", "train", "test", "checkpoint_updates"})
         names = "/".join(one.name for one in self.data.train)
         return hashlib.sha256(f"{kept}/{names}".encode()).hexdigest()
 
-    def _save(self) -> None:
-        save_checkpoint(
-            self.folder / "checkpoint.pt",
-            {
-                "settings": self._settings(),
-                "network": self.network.state_dict(),
-                "optimizer": self.optimizer.state_dict(),
-                "average": self.average.state_dict(),
-                **{name: getattr(self, name) for name in _COUNTERS},
-            },
-        )
-
-    def _restore(self) -> None:
-        checkpoint = load_checkpoint(self.folder / "checkpoint.pt")
-        if checkpoint.get("settings") != self._settings():
-            raise TrainingError(
-                f"{self.folder} was begun with another recipe or other images; resume with those"
-            )
-        self.network.load_state_dict(checkpoint["network"])
-        self.optimizer.load_state_dict(checkpoint["optimizer"])
-        self.average.load_state_dict(checkpoint["average"])
-        for name in _COUNTERS:
-            setattr(self, name, checkpoint[name])
+    def save(self) -> None:
+        """Writes what a resumed run continues from."""
+        self._checkpoint.save(self.counters)
 
     # --- training ---
 
@@ -167,53 +145,47 @@ class DetectorTrainer:
         Returns:
             the path of the averaged weights.
         """
-        with progress or progress_bar() as bar:
-            while self.epoch < self.recipe.epochs:
-                self._run_epoch(bar)
+        recipe = self.recipe
+        train_epochs(
+            self,
+            progress or training_bar(*_BAR),
+            epochs=recipe.epochs,
+            checkpoint_updates=recipe.checkpoint_updates,
+        )
         path = self.folder / "weights.safetensors"
         write_atomically(path, save(_contiguous(self.average.weights)))
         return path
 
-    def _order(self) -> list[list[int]]:
-        """The batches of the current epoch, which follow from seed and epoch alone."""
-        generator = np.random.default_rng([self.recipe.seed, 2, self.epoch])
+    def batches(self) -> list[list[int]]:
+        """Those of the current epoch, as rows of ``data.train``."""
+        generator = np.random.default_rng([self.recipe.seed, 2, self.counters.epoch])
         order = generator.permutation(len(self.data.train)).tolist()
         size = self.recipe.batch_size
-        return [order[i : i + size] for i in range(0, len(order) - size + 1, size)]
+        return [order[i * size : (i + 1) * size] for i in range(self._batches_an_epoch)]
 
-    def _run_epoch(self, bar: Progress) -> None:
-        batches = self._order()
-        task = bar.add_task(
-            f"epoch {self.epoch + 1}/{self.recipe.epochs}",
-            total=len(batches), completed=self.batch, loss=0.0, precision=self.held_out_map,
-        )  # fmt: skip
-        for batch in batches[self.batch :]:
-            began = time.monotonic()
-            done = (self.epoch + self.batch / len(batches)) / self.recipe.epochs
-            loss = self._learn([self._view(index) for index in batch], done)
-            self.batch += 1
-            self.seconds += time.monotonic() - began
-            self._count(bar, task, loss)
-            if self.update % self.recipe.checkpoint_updates == 0:
-                self._save()
-        self._finish_epoch(len(batches))
-        bar.remove_task(task)
+    @property
+    def _batches_an_epoch(self) -> int:
+        return len(self.data.train) // self.recipe.batch_size
+
+    def learn(self, batch: list[int]) -> DetectionLoss:
+        """One optimizer step on a view of each image.
+
+        Raises `TrainingError` before the weights are touched if loss or gradient is not finite.
+        """
+        done = self.counters.epoch + self.counters.batch / self._batches_an_epoch
+        return self._learn([self._view(index) for index in batch], done / self.recipe.epochs)
 
     def _view(self, index: int) -> View:
         image = self.data.train[index]
         pixels, boxes = self.data.scaled_image(image)
-        chance = np.random.default_rng([self.recipe.seed, 3, self.epoch, index])
+        chance = np.random.default_rng([self.recipe.seed, 3, self.counters.epoch, index])
         return random_view(
             pixels, boxes, image.classes, size=self.recipe.view_size,
             options=self.recipe.augmentation, seed=int(chance.integers(1 << 62)),
         )  # fmt: skip
 
     def _learn(self, views: list[View], done: float) -> DetectionLoss:
-        """One optimizer step.
-
-        Raises `TrainingError` before the weights are touched if loss or gradient is not finite.
-        """
-        factor = warmup_cosine(self.update, done, warmup=self.recipe.warmup_updates)
+        factor = warmup_cosine(self.counters.update, done, warmup=self.recipe.warmup_updates)
         for group in self.optimizer.param_groups:
             group["lr"] = self.recipe.learning_rate * factor * group["share"]
         self.network.train()
@@ -223,14 +195,9 @@ class DetectorTrainer:
         loss = self._loss(views)
         loss.total.backward()  # type: ignore[no-untyped-call]
         norm = torch.nn.utils.clip_grad_norm_(self.network.parameters(), self.recipe.clip_norm)
-        if not math.isfinite(float(loss.total.detach())) or not math.isfinite(float(norm)):
-            raise TrainingError(
-                f"training diverged at update {self.update + 1} (loss "
-                f"{float(loss.total.detach()):g}, gradient norm {float(norm):g}); lower "
-                "learning_rate or clip_norm"
-            )
+        refuse_divergence(self.counters.update + 1, float(loss.total.detach()), float(norm))
         self.optimizer.step()
-        self.update += 1
+        self.counters.update += 1
         self.average.add(self.network)
         return loss
 
@@ -248,30 +215,38 @@ class DetectorTrainer:
 
     # --- measuring ---
 
-    def _count(self, bar: Progress, task: TaskID, loss: DetectionLoss) -> None:
+    def count(self, loss: DetectionLoss, seconds: float) -> None:
+        """Adds a step to what the epoch reports."""
+        counters = self.counters
         parts = (loss.total, loss.box, loss.objectness, loss.classes)
-        values = [float(part.detach()) for part in parts]
-        self.sums = [total + value for total, value in zip(self.sums, values, strict=True)]
-        bar.update(task, advance=1, loss=values[0])
+        counters.sums = [
+            total + float(part.detach()) for total, part in zip(counters.sums, parts, strict=True)
+        ]
+        counters.seconds += seconds
 
-    def _finish_epoch(self, batches: int) -> None:
-        self.epoch, self.batch = self.epoch + 1, 0
+    def shown(self, loss: DetectionLoss | None) -> Mapping[str, Any]:
+        """What the bar shows."""
+        total = 0.0 if loss is None else float(loss.total.detach())
+        return {"loss": total, "precision": self.counters.held_out_map}
+
+    def finish_epoch(self) -> None:
+        """Measures the averaged weights every so many epochs, and reports."""
+        counters, recipe = self.counters, self.recipe
         row: dict[str, Any] = {
-            "epoch": self.epoch,
-            "update": self.update,
-            "seconds": round(self.seconds, 1),
+            "epoch": counters.epoch,
+            "update": counters.update,
+            "seconds": round(counters.seconds, 1),
             "learning_rate": f"{self.optimizer.param_groups[-1]['lr']:.4g}",
             **{
-                name: round(total / batches, 4)
-                for name, total in zip(_PARTS, self.sums, strict=True)
+                name: round(total / self._batches_an_epoch, 4)
+                for name, total in zip(_PARTS, counters.sums, strict=True)
             },
         }
-        if self.epoch % self.recipe.valid_epochs == 0 or self.epoch == self.recipe.epochs:
-            self.held_out_map = self.measure_held_out()
-            row["held_out_map50"] = round(self.held_out_map, 4)
-        self.sums, self.seconds = [0.0] * len(_PARTS), 0.0
+        if counters.epoch % recipe.valid_epochs == 0 or counters.epoch == recipe.epochs:
+            counters.held_out_map = self.measure_held_out()
+            row["held_out_map50"] = round(counters.held_out_map, 4)
+        counters.sums, counters.seconds = [0.0] * len(_PARTS), 0.0
         self.log.write(**row)
-        self._save()
 
     def measure_held_out(self) -> float:
         """Mean average precision at IoU 0.5 of the averaged weights on the held-out images."""
@@ -287,15 +262,3 @@ class DetectorTrainer:
 def _contiguous(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """As a file of weights wants them: channels second, whatever the order in memory."""
     return {name: weight.contiguous() for name, weight in weights.items()}
-
-
-def progress_bar() -> Progress:
-    """A bar with the loss, the precision on held-out images and the time left."""
-    return Progress(
-        *Progress.get_default_columns()[:-1],
-        TextColumn("loss {task.fields[loss]:.3f}"),
-        TextColumn("held-out mAP {task.fields[precision]:.3f}"),
-        TimeRemainingColumn(),
-        speed_estimate_period=120,
-        console=Console(stderr=True),
-    )

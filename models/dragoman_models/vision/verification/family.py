@@ -36,7 +36,7 @@ class ImageEmbedderFamily:
         try:
             config = EmbeddingConfig.model_validate(bundle.config.get("network"))
             weights = {name: weight.float() for name, weight in bundle.torch_tensors().items()}
-            check_enough(weights, config.fewest_weights())
+            check_enough((one.shape for one in weights.values()), config.fewest_weights())
             network = EmbeddingNetwork(config)
             network.load_state_dict(weights)
             return ImageEmbedder(network, threshold=float(threshold))

@@ -20,9 +20,10 @@ from numpy.typing import NDArray
 
 from dragoman_models.bundle import is_version, read_bundle
 from dragoman_models.embeddings.cosine_index import CosineIndex, TopRows, unit_vector
-from dragoman_models.embeddings.family import WORD_VECTORS, WordVectorsFamily, write_word_vectors
+from dragoman_models.embeddings.family import WORD_VECTORS, WordVectorsFamily
 from dragoman_models.embeddings.quantization import VectorEncoding
 from dragoman_models.embeddings.word_vectors import WordVectors
+from dragoman_models.embeddings.word_vectors_bundle import write_word_vectors
 from dragoman_models.errors import BundleError, InvalidInputError, quoted
 from dragoman_models.vocabulary import Vocabulary
 

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import itertools
-import signal
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from tests.models.embeddings.training.interruption import interrupted_after
 from tests.models.embeddings.training.topics import separation, write_topics
 
-from dragoman_models.embeddings.training.chunk_runner import ChunkReport, Position
 from dragoman_models.embeddings.training.glove_trainer import GloveTrainer
 from dragoman_models.embeddings.training.recipe import GloveRecipe, read_recipe
 from dragoman_models.embeddings.training.trained_vectors import TrainedVectors
@@ -46,23 +44,11 @@ def test_the_amount_is_of_entries_in_both_directions(topics: Path, tmp_path: Pat
     assert trained.amount == 2 * 13 * 13  # every pair of words, once in each direction
 
 
-def test_an_interrupted_run_resumes_to_the_very_same_vectors(
-    topics: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_interrupted_run_resumes_to_the_very_same_vectors(topics: Path, tmp_path: Path) -> None:
     recipe = recipe_for(topics, epochs=5)
     whole = train(recipe, tmp_path / "whole")
-    calls = itertools.count()
-    add = Position.add
-
-    def interrupt(self: Position, epoch: int, report: ChunkReport) -> None:
-        add(self, epoch, report)
-        if next(calls) == 9:
-            signal.raise_signal(signal.SIGINT)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(Position, "add", interrupt)
-        with pytest.raises(KeyboardInterrupt):
-            train(recipe, tmp_path / "parts")
+    with interrupted_after(chunks=10):
+        train(recipe, tmp_path / "parts")
     resumed = train(recipe, tmp_path / "parts", resume=True)
     np.testing.assert_array_equal(resumed.vectors.index.matrix, whole.vectors.index.matrix)
     assert resumed.mean_losses == whole.mean_losses

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import itertools
-import signal
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from tests.models.embeddings.training.interruption import interrupted_after
 from tests.models.embeddings.training.topics import FRUIT, separation, write_topics
 
-from dragoman_models.embeddings.training.chunk_runner import ChunkReport, Position
 from dragoman_models.embeddings.training.recipe import Word2VecRecipe, read_recipe
 from dragoman_models.embeddings.training.trained_vectors import TrainedVectors
 from dragoman_models.embeddings.training.word2vec_trainer import Word2VecTrainer
@@ -86,22 +84,12 @@ def test_several_threads_learn_the_same_topics(topics: Path, tmp_path: Path) -> 
 
 @pytest.mark.parametrize("objective", ["negative-sampling", "hierarchical-softmax"])
 def test_an_interrupted_run_resumes_to_the_very_same_vectors(
-    topics: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, objective: str
+    topics: Path, tmp_path: Path, objective: str
 ) -> None:
     recipe = recipe_for(topics, objective=objective, subsampling=0.01, epochs=3)
     whole = train(recipe, tmp_path / "whole")
-    calls = itertools.count()
-    add = Position.add
-
-    def interrupt(self: Position, epoch: int, report: ChunkReport) -> None:
-        add(self, epoch, report)
-        if next(calls) == 7:
-            signal.raise_signal(signal.SIGINT)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(Position, "add", interrupt)
-        with pytest.raises(KeyboardInterrupt):
-            train(recipe, tmp_path / "parts")
+    with interrupted_after(chunks=8):
+        train(recipe, tmp_path / "parts")
     resumed = train(recipe, tmp_path / "parts", resume=True)
     np.testing.assert_array_equal(resumed.vectors.index.matrix, whole.vectors.index.matrix)
     assert resumed.mean_losses == whole.mean_losses

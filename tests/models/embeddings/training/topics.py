@@ -7,7 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from dragoman_models.embeddings.word_vectors import WordSimilarity, WordVectors
+from dragoman_models.embeddings.word_queries import WordSimilarity
+from dragoman_models.embeddings.word_vectors import WordVectors
 
 FRUIT = ("apple", "pear", "plum", "fig", "lime")
 TOOLS = ("saw", "axe", "file", "drill", "plane")

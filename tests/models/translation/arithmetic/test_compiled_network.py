@@ -4,7 +4,6 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
-import torch
 
 from dragoman_models.tokenizer import SubwordTokenizer
 from dragoman_models.translation.arithmetic.choice import Arithmetic, available, host_features
@@ -12,8 +11,9 @@ from dragoman_models.translation.arithmetic.network import CompiledNetwork
 from dragoman_models.translation.arithmetic.packing import Precision
 from dragoman_models.translation.hypothesis import Hypothesis
 from dragoman_models.translation.network import TranslationNetwork
-from dragoman_models.translation.searched_network import PlainModel
+from dragoman_models.translation.plain_model import PlainModel
 from dragoman_models.translation.shortlist import Shortlist
+from dragoman_models.translation.stored_network import stored
 from dragoman_models.translation.translation_options import TranslationOptions
 from dragoman_models.translation.translator import Translator
 
@@ -33,31 +33,36 @@ SOURCES = [
 MakeSources = Callable[[int], list[list[int]]]
 
 
-@pytest.mark.parametrize("precision", PRECISIONS)
+@pytest.mark.parametrize(
+    ("precision", "tabulated"),
+    [*((precision, True) for precision in PRECISIONS), (Precision.FLOAT32, False)],
+)
 def test_steps_give_the_plain_network_s_numbers(
-    suited_network: TranslationNetwork, make_sources: MakeSources, precision: Precision
-) -> None:
+    suited_network: TranslationNetwork, make_sources: MakeSources, precision: Precision,
+    tabulated: bool,
+) -> None:  # fmt: skip
     """Three steps of 11 sentences: hypotheses are multiplied, reordered and sentences dropped."""
-    plain, compiled = PlainModel(suited_network), CompiledNetwork(suited_network, precision)
+    plain = PlainModel(suited_network)
+    compiled = CompiledNetwork(stored(suited_network), precision, tabulated=tabulated)
     sources = make_sources(11)
     expected, found = plain.encode(sources), compiled.encode(sources)
-    previous = torch.full((11,), 2)
+    previous = np.full(11, 2)
     selections = [
-        (None, torch.arange(11).repeat_interleave(3)),
-        (torch.tensor([0, 2, 3, 9]), torch.tensor([2, 0, 0, 6, 7, 8, 9, 9, 9, 29, 28, 27])),
-        (None, torch.arange(12)),
+        (None, np.arange(11).repeat(3)),
+        (np.array([0, 2, 3, 9]), np.array([2, 0, 0, 6, 7, 8, 9, 9, 9, 29, 28, 27])),
+        (None, np.arange(12)),
     ]
     for sentences, rows in selections:
         logits, expected, weights = plain.step(previous, expected)
         found_logits, found, found_weights = compiled.step(previous, found)
-        assert (found_logits - logits).abs().max() < TOLERANCE[precision]
-        assert (found_weights - weights).abs().max() < TOLERANCE[precision] / 5
-        assert torch.allclose(found_weights.sum(dim=1), torch.ones(len(weights)), atol=1e-5)
+        assert np.abs(found_logits - logits).max() < TOLERANCE[precision]
+        assert np.abs(found_weights - weights).max() < TOLERANCE[precision] / 5
+        np.testing.assert_allclose(found_weights.sum(axis=1), 1, atol=1e-5)
         assert logits.std() > 0.5  # there was something to get wrong
         expected, found = (
             plain.select(expected, sentences, rows), compiled.select(found, sentences, rows)
         )  # fmt: skip
-        previous = logits.argmax(dim=1)[rows]
+        previous = logits.argmax(axis=1)[rows]
 
 
 @pytest.mark.parametrize("precision", PRECISIONS)
@@ -65,19 +70,19 @@ def test_steps_give_the_plain_network_s_numbers(
 def test_candidates_are_the_best_of_all_logits(
     suited_network: TranslationNetwork, make_sources: MakeSources, precision: Precision, width: int
 ) -> None:
-    model = CompiledNetwork(suited_network, precision)
+    model = CompiledNetwork(stored(suited_network), precision)
     state = model.encode(make_sources(7))
-    previous = torch.arange(7) + 10
+    previous = np.arange(7) + 10
     logits, _, _ = model.step(previous, state)
     candidates, _, _ = model.candidates(previous, state, width)
     assert candidates.tokens is not None
-    assert torch.equal(candidates.tokens[:, :4], torch.arange(4).repeat(7, 1))
-    torch.testing.assert_close(candidates.logits, logits.gather(1, candidates.tokens))
-    best = logits[:, 4:].topk(width, dim=1).values
-    torch.testing.assert_close(candidates.logits[:, 4:], best)
-    torch.testing.assert_close(
-        candidates.normalizers, torch.logsumexp(logits.double(), 1, keepdim=True).float()
-    )
+    assert (candidates.tokens[:, :4] == np.arange(4)).all()
+    named = np.take_along_axis(logits, candidates.tokens, axis=1)
+    np.testing.assert_allclose(candidates.logits, named, rtol=1e-5)
+    best = -np.sort(-logits[:, 4:], axis=1)[:, :width]
+    np.testing.assert_allclose(candidates.logits[:, 4:], best, rtol=1e-5)
+    normalizers = np.log(np.exp(logits.astype(np.float64)).sum(axis=1, keepdims=True))
+    np.testing.assert_allclose(candidates.normalizers, normalizers, rtol=1e-5)
 
 
 def check_same(found: tuple[Hypothesis, ...], expected: tuple[Hypothesis, ...]) -> None:

@@ -59,7 +59,7 @@ def test_linear_layers(precision: Precision, rows: int, inputs: int, outputs: in
     weight[0] = 0.0
     bias = rng.normal(size=outputs).astype(np.float32)
     x = rng.uniform(-1, 1, size=(rows, inputs)).astype(np.float32)
-    layer = DenseLayer(torch.from_numpy(weight), torch.from_numpy(bias), precision)
+    layer = DenseLayer(weight, bias, precision)
     found = layer(precision.rounded(x), rows)[:, :outputs]
     if precision is Precision.INT8:
         scale = np.abs(weight).max(axis=1, keepdims=True) / 127
@@ -100,7 +100,7 @@ def test_best_tokens_against_sorting(
     # Row r of activations picks input r, so a token's weights are its logits.
     weight = np.zeros((tokens, 16), np.float32)
     weight[:, :rows] = logits.T
-    layer = DenseLayer(torch.from_numpy(weight), None, Precision.FLOAT32)
+    layer = DenseLayer(weight, None, Precision.FLOAT32)
     layer.bias.reshape(-1)[tokens:] = -np.inf
     codes = Precision.FLOAT32.rounded(np.eye(rows, 16, dtype=np.float32))
     best = np.empty((rows, 4 + width), np.float32)

@@ -16,7 +16,7 @@ from sklearn.metrics import accuracy_score, confusion_matrix, precision_score, r
 from dragoman_models.bundle import Bundle, read_bundle
 from dragoman_models.errors import BundleError, InvalidInputError, TrainingError
 from dragoman_models.registry import load_model
-from dragoman_models.vision.classification.card import TrainingData
+from dragoman_models.training_data import TrainingData
 from dragoman_models.vision.classification.export import TrainedRun, export, figures_on, read_run
 from dragoman_models.vision.classification.idx_files import read_idx_images
 from dragoman_models.vision.classification.image_classifier import ImageClassifier

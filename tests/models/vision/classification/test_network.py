@@ -1,4 +1,4 @@
-"""The residual network and its average: folding changes nothing, images do not see each other."""
+"""The residual network: folding changes nothing, images do not see each other."""
 
 import copy
 
@@ -8,7 +8,6 @@ import torch.nn.functional as F
 from pydantic import ValidationError
 from torch import Tensor
 
-from dragoman_models.vision.classification.moving_average import MovingAverage
 from dragoman_models.vision.classification.network import ResidualNetwork
 from dragoman_models.vision.classification.network_config import ResidualNetworkConfig
 
@@ -86,24 +85,3 @@ def test_a_block_begins_as_its_shortcut() -> None:
 def test_impossible_shapes_are_refused(change: dict[str, object]) -> None:
     with pytest.raises(ValidationError):
         ResidualNetworkConfig.model_validate({**CONFIG.model_dump(), **change})
-
-
-def test_the_moving_average_is_that_of_its_equation() -> None:
-    network = torch.nn.BatchNorm1d(2).double()
-    average = MovingAverage(network, 0.7)
-    chance = torch.Generator().manual_seed(4)
-    expected = network.weight.detach().clone()
-    for update in range(1, 30):
-        new = torch.rand(2, generator=chance, dtype=torch.float64)
-        network.weight.data.copy_(new)
-        network.state_dict()["num_batches_tracked"] += 1
-        average.add(network)
-        decay = min(0.7, (1 + update) / (10 + update))
-        expected = decay * expected + (1 - decay) * new
-        torch.testing.assert_close(average.weights["weight"], expected)
-    assert average.weights["num_batches_tracked"] == 29
-    other = MovingAverage(network, 0.7)
-    other.load_state_dict(average.state_dict())
-    average.add(network)
-    other.add(network)
-    torch.testing.assert_close(other.weights, average.weights)

@@ -1,21 +1,18 @@
 """Training a classifier: it learns, it resumes exactly, it refuses what it cannot train on."""
 
-import csv
 from pathlib import Path
 
 import pytest
 import torch
 from rich.progress import Progress
 from safetensors.torch import load_file
+from tests.models.stopped_training import log_rows, stop_at
 
 from dragoman_models.errors import TrainingError
-from dragoman_models.vision.classification.labelled_images import LabelledImages
 from dragoman_models.vision.classification.recipe import ClassifierRecipe, read_recipe
 from dragoman_models.vision.classification.trainer import ClassifierTrainer
 
 from .conftest import Recipes
-
-TIMES = {"seconds", "images_per_second"}
 
 
 def run(recipe: ClassifierRecipe, folder: Path, *, resume: bool = False) -> ClassifierTrainer:
@@ -24,35 +21,14 @@ def run(recipe: ClassifierRecipe, folder: Path, *, resume: bool = False) -> Clas
     return trainer
 
 
-def rows(folder: Path) -> list[dict[str, str]]:
-    with (folder / "log.csv").open(newline="") as file:
-        return [{k: v for k, v in row.items() if k not in TIMES} for row in csv.DictReader(file)]
-
-
-class StoppedError(Exception):
-    """The process dies here."""
-
-
-def stop_at(trainer: ClassifierTrainer, update: int) -> None:
-    """Runs until just before an update, then dies as by a power cut."""
-    learn = trainer._learn
-
-    def dying(images: LabelledImages) -> float:
-        if trainer.update == update:
-            raise StoppedError
-        return learn(images)
-
-    trainer._learn = dying  # type: ignore[method-assign]
-    with pytest.raises(StoppedError):
-        trainer.run(Progress(disable=True))
-
-
 def test_it_learns_shapes_it_has_not_seen(tmp_path: Path, tiny_recipe: Recipes) -> None:
     recipe = tiny_recipe(epochs=12, augmentation={"shift": 1, "mirror": True, "erase_share": 0.0})
     trainer = run(recipe, tmp_path / "run")
-    assert trainer.best_accuracy > 0.8  # chance: a third
+    assert trainer.counters.best_accuracy > 0.8  # chance: a third
     assert (tmp_path / "run/curve.png").read_bytes()[:4] == b"\x89PNG"
-    assert [row["epoch"] for row in rows(tmp_path / "run")] == [str(n) for n in range(1, 13)]
+    assert [row["epoch"] for row in log_rows(tmp_path / "run/log.csv")] == [
+        str(n) for n in range(1, 13)
+    ]
 
 
 @pytest.mark.parametrize(("stop", "precision"), [(5, "fp32"), (10, "bf16")])
@@ -64,8 +40,8 @@ def test_a_resumed_run_has_the_same_curve_and_weights(
     first = run(recipe, whole)
     stop_at(ClassifierTrainer(recipe, broken), stop)
     second = run(recipe, broken, resume=True)
-    assert rows(whole) == rows(broken)
-    assert first.update == second.update == 2 * first.batches
+    assert log_rows(whole / "log.csv") == log_rows(broken / "log.csv")
+    assert first.counters.update == second.counters.update == 2 * len(first.batches())
     torch.testing.assert_close(
         dict(second.network.state_dict()), dict(first.network.state_dict()), rtol=0, atol=0
     )

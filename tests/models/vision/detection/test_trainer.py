@@ -1,6 +1,5 @@
 """Training: that it learns, can be stopped and resumed to the bit, and refuses what is wrong."""
 
-import csv
 import shutil
 from pathlib import Path
 from typing import Any
@@ -10,6 +9,7 @@ import pytest
 import torch
 from rich.progress import Progress
 from safetensors.torch import load_file
+from tests.models.stopped_training import log_rows, stop_at
 from tests.models.vision.detection.voc_writer import write_annotation
 
 from dragoman_models.errors import TrainingError
@@ -32,38 +32,19 @@ def silent() -> Progress:
     return Progress(disable=True)
 
 
-class StopError(Exception):
-    """In place of Ctrl-C, which pytest would take for its own."""
-
-
-def test_a_stopped_run_goes_on_to_the_same_weights(
-    discs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_stopped_run_goes_on_to_the_same_weights(discs: Path, tmp_path: Path) -> None:
     whole = DetectorTrainer(recipe(discs), tmp_path / "whole").run(silent())
     trainer = DetectorTrainer(recipe(discs), tmp_path / "parts")
-    learn = trainer._learn
-
-    def stopping(*given: Any) -> Any:
-        if trainer.update == 3:
-            raise StopError
-        return learn(*given)
-
-    monkeypatch.setattr(trainer, "_learn", stopping)
-    with pytest.raises(StopError):
-        trainer.run(silent())
+    stop_at(trainer, 3)
     assert not (tmp_path / "parts" / "weights.safetensors").exists()
     parts = DetectorTrainer(recipe(discs), tmp_path / "parts", resume=True)
-    assert (parts.epoch, parts.batch, parts.update) == (1, 1, 3)
+    assert (parts.counters.epoch, parts.counters.batch, parts.counters.update) == (1, 1, 3)
     one, other = load_file(whole), load_file(parts.run(silent()))
     assert one.keys() == other.keys()
     assert all(torch.equal(one[name], other[name]) for name in one)
-    logs = [
-        list(csv.DictReader((tmp_path / run / "log.csv").read_text().splitlines()))
-        for run in ("whole", "parts")
-    ]
-    for first, second in zip(*logs, strict=True):
-        assert first | {"seconds": ""} == second | {"seconds": ""}
-    assert logs[0][-1]["held_out_map50"]
+    log = log_rows(tmp_path / "whole" / "log.csv")
+    assert log == log_rows(tmp_path / "parts" / "log.csv")
+    assert log[-1]["held_out_map50"]
 
 
 def test_it_learns_what_it_is_shown(discs: Path, tmp_path: Path) -> None:
@@ -112,7 +93,7 @@ def test_folders_and_recipes_that_do_not_fit_are_refused(discs: Path, tmp_path: 
     with pytest.raises(TrainingError, match="nothing to resume"):
         DetectorTrainer(recipe(discs), tmp_path / "run", resume=True)
     trainer = DetectorTrainer(recipe(discs), tmp_path / "run")
-    trainer._save()
+    trainer.save()
     with pytest.raises(TrainingError, match="holds a training run"):
         DetectorTrainer(recipe(discs), tmp_path / "run")
     with pytest.raises(TrainingError, match="another recipe"):

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from dragoman_models.bundle import read_bundle
-from dragoman_models.embeddings.word_vectors import SearchOptions, WordVectors
+from dragoman_models.embeddings.word_queries import SearchOptions
+from dragoman_models.embeddings.word_vectors import WordVectors
 from dragoman_models.errors import BundleError, InvalidInputError
 from dragoman_models.registry import load_model
 from dragoman_models.vision.verification.gallery import EmbeddingModel, Gallery

@@ -1,42 +1,34 @@
-# ruff: noqa: ASYNC109 - a timeout here is a deadline that the server learns of
-"""The calls about images of the asynchronous client."""
+"""The calls about images."""
 
 from __future__ import annotations
 
 import abc
-import asyncio
 import os
 from collections.abc import Sequence
 from typing import Any, TypeVar, overload
 
-from google.protobuf.message import Message
-
 from dragoman_client import image_calls
-from dragoman_client.calls import Call, OneOrMany
-from dragoman_client.errors import QuotaExceededError
+from dragoman_client.calls import OneOrMany
 from dragoman_client.image_calls import ImageCall, ImageInput
 from dragoman_client.image_jobs import ImageJob, one_or_many
 from dragoman_client.image_results import Classification, Detections, ImageVector, Verification
+from dragoman_client.methods.calling import Calling
 from dragoman_client.options import DetectionOptions
-from dragoman_client.requests import Model
+from dragoman_client.requests.fields import Model
 from dragoman_client.responses import ItemResult
 
-Response = TypeVar("Response", bound=Message)
 Answer = TypeVar("Answer")
 
 
-class AsyncImageMethods(abc.ABC):
+class ImageMethods(Calling):
     """Images are given as bytes (the content of a JPEG, PNG or WebP file) or as the path of a file.
 
     Of many, some at a time are read and sent, so that no call is too large; ``timeout`` is for each
     of these calls. A file that cannot be read fails in its place, as one that does not decode.
     """
 
-    @abc.abstractmethod
-    async def _run(self, call: Call[Response, Answer], timeout: float | None) -> Answer: ...
-
     @overload
-    async def classify(  # type: ignore[overload-overlap]
+    def classify(  # type: ignore[overload-overlap]
         self,
         images: ImageInput,
         *,
@@ -46,7 +38,7 @@ class AsyncImageMethods(abc.ABC):
     ) -> Classification: ...
 
     @overload
-    async def classify(
+    def classify(
         self,
         images: Sequence[ImageInput],
         *,
@@ -55,7 +47,7 @@ class AsyncImageMethods(abc.ABC):
         timeout: float | None = None,
     ) -> list[ItemResult[Classification]]: ...
 
-    async def classify(
+    def classify(
         self,
         images: ImageInput | Sequence[ImageInput],
         *,
@@ -64,10 +56,10 @@ class AsyncImageMethods(abc.ABC):
         timeout: float | None = None,
     ) -> OneOrMany[Classification]:
         """The ``top_k`` most probable classes of an image, or of each of many; 5 by default."""
-        return await self._look(image_calls.classify(model=model, top_k=top_k), images, timeout)
+        return self._look(image_calls.classify(model=model, top_k=top_k), images, timeout)
 
     @overload
-    async def detect(  # type: ignore[overload-overlap]
+    def detect(  # type: ignore[overload-overlap]
         self,
         images: ImageInput,
         *,
@@ -77,7 +69,7 @@ class AsyncImageMethods(abc.ABC):
     ) -> Detections: ...
 
     @overload
-    async def detect(
+    def detect(
         self,
         images: Sequence[ImageInput],
         *,
@@ -86,7 +78,7 @@ class AsyncImageMethods(abc.ABC):
         timeout: float | None = None,
     ) -> list[ItemResult[Detections]]: ...
 
-    async def detect(
+    def detect(
         self,
         images: ImageInput | Sequence[ImageInput],
         *,
@@ -95,19 +87,19 @@ class AsyncImageMethods(abc.ABC):
         timeout: float | None = None,
     ) -> OneOrMany[Detections]:
         """The objects in an image, or in each of many, with their boxes."""
-        return await self._look(image_calls.detect(model=model, options=options), images, timeout)
+        return self._look(image_calls.detect(model=model, options=options), images, timeout)
 
     @overload
-    async def embed_images(  # type: ignore[overload-overlap]
+    def embed_images(  # type: ignore[overload-overlap]
         self, images: ImageInput, *, model: Model = "", timeout: float | None = None
     ) -> ImageVector: ...
 
     @overload
-    async def embed_images(
+    def embed_images(
         self, images: Sequence[ImageInput], *, model: Model = "", timeout: float | None = None
     ) -> list[ItemResult[ImageVector]]: ...
 
-    async def embed_images(
+    def embed_images(
         self,
         images: ImageInput | Sequence[ImageInput],
         *,
@@ -115,10 +107,10 @@ class AsyncImageMethods(abc.ABC):
         timeout: float | None = None,
     ) -> OneOrMany[ImageVector]:
         """The vector of an image, or of each of many, for comparison with others of the model."""
-        return await self._look(image_calls.embed_images(model=model), images, timeout)
+        return self._look(image_calls.embed_images(model=model), images, timeout)
 
     @overload
-    async def verify(
+    def verify(
         self,
         first: ImageInput,
         second: ImageInput,
@@ -130,7 +122,7 @@ class AsyncImageMethods(abc.ABC):
     ) -> Verification: ...
 
     @overload
-    async def verify(
+    def verify(
         self,
         pairs: Sequence[tuple[ImageInput, ImageInput]],
         /,
@@ -140,7 +132,7 @@ class AsyncImageMethods(abc.ABC):
         timeout: float | None = None,
     ) -> list[ItemResult[Verification]]: ...
 
-    async def verify(
+    def verify(
         self,
         first: Any,
         second: ImageInput | None = None,
@@ -160,9 +152,9 @@ class AsyncImageMethods(abc.ABC):
         job = ImageJob(
             image_calls.verify(model=model, threshold=threshold), items, single=second is not None
         )
-        return await self._finished(job, timeout)
+        return self._finished(job, timeout)
 
-    async def _look(
+    def _look(
         self,
         call: ImageCall[Any, Answer],
         images: ImageInput | Sequence[ImageInput],
@@ -170,17 +162,7 @@ class AsyncImageMethods(abc.ABC):
     ) -> OneOrMany[Answer]:
         items, single = one_or_many(images)
         job = ImageJob(call, [(image,) for image in items], single=single)
-        return await self._finished(job, timeout)
+        return self._finished(job, timeout)
 
-    async def _finished(self, job: ImageJob[Answer], timeout: float | None) -> OneOrMany[Answer]:
-        batches = job.batches()
-        # Files are read in a thread: others of the event loop do not wait for a disk.
-        while (batch := await asyncio.to_thread(next, batches, None)) is not None:
-            try:
-                results = await self._run(job.call_of(batch), timeout)
-            except QuotaExceededError as error:
-                if not job.refused(batch, error):
-                    raise
-            else:
-                job.answered(batch, results)
-        return job.outcome()
+    @abc.abstractmethod
+    def _finished(self, job: ImageJob[Answer], timeout: float | None) -> OneOrMany[Answer]: ...

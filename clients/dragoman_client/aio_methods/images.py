@@ -1,4 +1,7 @@
-"""The calls about images of the synchronous client."""
+# Made from methods/images.py by scripts/generate_async_client.py.
+# Change that file, then run `make async-client`.
+# ruff: noqa: ASYNC109 - a timeout here is a deadline that the server learns of
+"""The calls about images."""
 
 from __future__ import annotations
 
@@ -7,34 +10,28 @@ import os
 from collections.abc import Sequence
 from typing import Any, TypeVar, overload
 
-from google.protobuf.message import Message
-
 from dragoman_client import image_calls
-from dragoman_client.calls import Call, OneOrMany
-from dragoman_client.errors import QuotaExceededError
+from dragoman_client.aio_methods.calling import AsyncCalling
+from dragoman_client.calls import OneOrMany
 from dragoman_client.image_calls import ImageCall, ImageInput
 from dragoman_client.image_jobs import ImageJob, one_or_many
 from dragoman_client.image_results import Classification, Detections, ImageVector, Verification
 from dragoman_client.options import DetectionOptions
-from dragoman_client.requests import Model
+from dragoman_client.requests.fields import Model
 from dragoman_client.responses import ItemResult
 
-Response = TypeVar("Response", bound=Message)
 Answer = TypeVar("Answer")
 
 
-class ImageMethods(abc.ABC):
+class AsyncImageMethods(AsyncCalling):
     """Images are given as bytes (the content of a JPEG, PNG or WebP file) or as the path of a file.
 
     Of many, some at a time are read and sent, so that no call is too large; ``timeout`` is for each
     of these calls. A file that cannot be read fails in its place, as one that does not decode.
     """
 
-    @abc.abstractmethod
-    def _run(self, call: Call[Response, Answer], timeout: float | None) -> Answer: ...
-
     @overload
-    def classify(  # type: ignore[overload-overlap]
+    async def classify(  # type: ignore[overload-overlap]
         self,
         images: ImageInput,
         *,
@@ -44,7 +41,7 @@ class ImageMethods(abc.ABC):
     ) -> Classification: ...
 
     @overload
-    def classify(
+    async def classify(
         self,
         images: Sequence[ImageInput],
         *,
@@ -53,7 +50,7 @@ class ImageMethods(abc.ABC):
         timeout: float | None = None,
     ) -> list[ItemResult[Classification]]: ...
 
-    def classify(
+    async def classify(
         self,
         images: ImageInput | Sequence[ImageInput],
         *,
@@ -62,10 +59,10 @@ class ImageMethods(abc.ABC):
         timeout: float | None = None,
     ) -> OneOrMany[Classification]:
         """The ``top_k`` most probable classes of an image, or of each of many; 5 by default."""
-        return self._look(image_calls.classify(model=model, top_k=top_k), images, timeout)
+        return await self._look(image_calls.classify(model=model, top_k=top_k), images, timeout)
 
     @overload
-    def detect(  # type: ignore[overload-overlap]
+    async def detect(  # type: ignore[overload-overlap]
         self,
         images: ImageInput,
         *,
@@ -75,7 +72,7 @@ class ImageMethods(abc.ABC):
     ) -> Detections: ...
 
     @overload
-    def detect(
+    async def detect(
         self,
         images: Sequence[ImageInput],
         *,
@@ -84,7 +81,7 @@ class ImageMethods(abc.ABC):
         timeout: float | None = None,
     ) -> list[ItemResult[Detections]]: ...
 
-    def detect(
+    async def detect(
         self,
         images: ImageInput | Sequence[ImageInput],
         *,
@@ -93,19 +90,19 @@ class ImageMethods(abc.ABC):
         timeout: float | None = None,
     ) -> OneOrMany[Detections]:
         """The objects in an image, or in each of many, with their boxes."""
-        return self._look(image_calls.detect(model=model, options=options), images, timeout)
+        return await self._look(image_calls.detect(model=model, options=options), images, timeout)
 
     @overload
-    def embed_images(  # type: ignore[overload-overlap]
+    async def embed_images(  # type: ignore[overload-overlap]
         self, images: ImageInput, *, model: Model = "", timeout: float | None = None
     ) -> ImageVector: ...
 
     @overload
-    def embed_images(
+    async def embed_images(
         self, images: Sequence[ImageInput], *, model: Model = "", timeout: float | None = None
     ) -> list[ItemResult[ImageVector]]: ...
 
-    def embed_images(
+    async def embed_images(
         self,
         images: ImageInput | Sequence[ImageInput],
         *,
@@ -113,10 +110,10 @@ class ImageMethods(abc.ABC):
         timeout: float | None = None,
     ) -> OneOrMany[ImageVector]:
         """The vector of an image, or of each of many, for comparison with others of the model."""
-        return self._look(image_calls.embed_images(model=model), images, timeout)
+        return await self._look(image_calls.embed_images(model=model), images, timeout)
 
     @overload
-    def verify(
+    async def verify(
         self,
         first: ImageInput,
         second: ImageInput,
@@ -128,7 +125,7 @@ class ImageMethods(abc.ABC):
     ) -> Verification: ...
 
     @overload
-    def verify(
+    async def verify(
         self,
         pairs: Sequence[tuple[ImageInput, ImageInput]],
         /,
@@ -138,7 +135,7 @@ class ImageMethods(abc.ABC):
         timeout: float | None = None,
     ) -> list[ItemResult[Verification]]: ...
 
-    def verify(
+    async def verify(
         self,
         first: Any,
         second: ImageInput | None = None,
@@ -158,9 +155,9 @@ class ImageMethods(abc.ABC):
         job = ImageJob(
             image_calls.verify(model=model, threshold=threshold), items, single=second is not None
         )
-        return self._finished(job, timeout)
+        return await self._finished(job, timeout)
 
-    def _look(
+    async def _look(
         self,
         call: ImageCall[Any, Answer],
         images: ImageInput | Sequence[ImageInput],
@@ -168,15 +165,9 @@ class ImageMethods(abc.ABC):
     ) -> OneOrMany[Answer]:
         items, single = one_or_many(images)
         job = ImageJob(call, [(image,) for image in items], single=single)
-        return self._finished(job, timeout)
+        return await self._finished(job, timeout)
 
-    def _finished(self, job: ImageJob[Answer], timeout: float | None) -> OneOrMany[Answer]:
-        for batch in job.batches():
-            try:
-                results = self._run(job.call_of(batch), timeout)
-            except QuotaExceededError as error:
-                if not job.refused(batch, error):
-                    raise
-            else:
-                job.answered(batch, results)
-        return job.outcome()
+    @abc.abstractmethod
+    async def _finished(
+        self, job: ImageJob[Answer], timeout: float | None
+    ) -> OneOrMany[Answer]: ...

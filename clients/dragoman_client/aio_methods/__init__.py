@@ -1,0 +1,1 @@
+"""The methods of the asynchronous client, made from those in ``methods``."""
