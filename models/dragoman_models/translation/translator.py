@@ -23,7 +23,6 @@ from dragoman_models.translation.phrases import (
     phrase_violations,
 )
 from dragoman_models.translation.searched_network import SearchedModel, exact, searched
-from dragoman_models.translation.sentence_splitting import split_sentences as split_text
 from dragoman_models.translation.shortlist import Shortlist
 from dragoman_models.translation.source_search import SourceSearch, of_batch, searchable
 from dragoman_models.translation.source_task import SourceRequest, SourceTask
