@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from dragoman_models.errors import OverloadedError
 
 if TYPE_CHECKING:
-    from dragoman_models.language_model.generation_engine import GenerationEvent
+    from dragoman_models.language_model.generation import GenerationEvent
     from dragoman_models.language_model.generation_options import GenerationOptions
 
 _RETRY_SECONDS = 1.0

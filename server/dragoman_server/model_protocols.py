@@ -20,8 +20,8 @@ if (
         WordSimilarity,
     )
     from dragoman_models.errors import DragomanError
-    from dragoman_models.language_model.completion import Completion, CompletionOptions
-    from dragoman_models.language_model.scoring import TextScore, TextToScore
+    from dragoman_models.language_model.completion_options import Completion, CompletionOptions
+    from dragoman_models.language_model.text_scores import TextScore, TextToScore
     from dragoman_models.search.length_normalization import LengthNormalization
     from dragoman_models.translation.hypothesis import Hypothesis
     from dragoman_models.translation.translation_options import TranslationOptions

@@ -46,6 +46,10 @@ class Scan:
     found: Mapping[Key, BundleFolder]
     unreadable: Mapping[Path, str] = field(default_factory=dict)  # and why
 
+    def versions(self) -> list[ModelVersion]:
+        """What was found, by name and version, all still to be loaded."""
+        return [peek(self.found[key]) for key in sorted(self.found)]
+
     def is_gone(self, version: ModelVersion) -> bool:
         """Whether the folder of `version`, and any other of its name and number, has gone."""
         hidden = any(version.path.is_relative_to(path) for path in self.unreadable)
@@ -110,17 +114,6 @@ class RepositoryFolders:
         """Whether what looks like an empty repository is the place where its disk was mounted."""
         device = repository.stat().st_dev
         return self._devices.get(repository, device) != device
-
-
-def find_bundles(folders: Sequence[Path]) -> list[ModelVersion]:
-    """The bundles NAME/VERSION in `folders`, by name and version, all of them still to be loaded.
-
-    Raises `ConfigError` for a folder that is none or cannot be read.
-    """
-    scan = RepositoryFolders(folders).scan()
-    for path, reason in scan.unreadable.items():
-        _log.warning("%s is passed over: %s", path, reason)
-    return [peek(scan.found[key]) for key in sorted(scan.found)]
 
 
 def folder_signature(path: Path) -> FolderSignature:

@@ -81,7 +81,7 @@ def _warm_up_translator(model: TranslationModel) -> None:
 
 def _warm_up_language_model(model: TextModel) -> None:
     from dragoman_models.language_model.generation_options import GenerationOptions
-    from dragoman_models.language_model.scoring import TextToScore
+    from dragoman_models.language_model.text_scores import TextToScore
 
     model.score([TextToScore(text="One."), TextToScore(text="One two.")])
     engine = model.engine()

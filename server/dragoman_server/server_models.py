@@ -13,7 +13,7 @@ from dragoman_server.config import ServerSettings
 from dragoman_server.live_models import LiveModels
 from dragoman_server.model_names import ModelNames
 from dragoman_server.model_repository import ModelRepository
-from dragoman_server.repository_scan import RepositoryFolders, peek, shipped_repository
+from dragoman_server.repository_scan import RepositoryFolders, shipped_repository
 from dragoman_server.repository_watch import RepositoryWatcher
 from dragoman_server.served_families import (
     CLASSIFY,
@@ -52,7 +52,7 @@ def open_models(settings: ServerSettings) -> ServerModels:
         _log.warning("there are no models in %s", ", ".join(map(str, folders)) or "no folder")
     models = settings.models
     repository = ModelRepository(
-        [peek(scan.found[key]) for key in sorted(scan.found)],
+        scan.versions(),
         defaults={
             EMBEDDING_SERVICE: settings.default_models.embedding,
             TRANSLATION_SERVICE: settings.default_models.translation,

@@ -29,8 +29,8 @@ DRAGOMAN = (sys.executable, "-m", "dragoman_client")
 # ends a sentence by itself, so that max_length decides how long a call takes.
 TRANSLATOR = "babel"
 
-# TEST_ENGINE=ray: every server of these tests has its models in replicas of Ray Serve, each of
-# which is a process that imports torch, on however busy a machine.
+# TEST_ENGINE=ray: every server of these tests has its models in replicas of Ray Serve, each of them
+# a process that imports torch, on however busy a machine.
 ENGINE = (
     {
         "DRAGOMAN_ENGINE": os.environ["TEST_ENGINE"],

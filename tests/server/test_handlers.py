@@ -66,7 +66,8 @@ class Late(grpc.GenericRpcHandler):
 
 async def _refuse(requests: Any, context: Any) -> AsyncIterator[bytes]:
     context.set_code(grpc.StatusCode.UNAVAILABLE)
-    for answer in ():
+    answers: tuple[bytes, ...] = ()
+    for answer in answers:
         yield answer
 
 

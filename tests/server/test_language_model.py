@@ -17,7 +17,7 @@ from dragoman.v1 import language_model_service_pb2 as pb
 from dragoman_models.language_model.config import NetworkConfig
 from dragoman_models.language_model.language_model import LanguageModel
 from dragoman_models.language_model.network import LanguageModelNetwork
-from dragoman_models.language_model.scoring import TextToScore
+from dragoman_models.language_model.text_scores import TextToScore
 from dragoman_models.language_model.text_vocabulary import count_vocabulary
 from dragoman_server.model_version import ModelState, ModelVersion
 

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import grpc
@@ -27,11 +28,11 @@ from dragoman_models.errors import (
     OverloadedError,
     WorkCancelledError,
 )
-from dragoman_models.language_model.completion import CompletionOptions
+from dragoman_models.language_model.completion_options import CompletionOptions
 from dragoman_models.language_model.config import NetworkConfig as LanguageModelConfig
 from dragoman_models.language_model.generation_options import GenerationOptions
 from dragoman_models.language_model.network import LanguageModelNetwork
-from dragoman_models.language_model.scoring import TextToScore
+from dragoman_models.language_model.text_scores import TextToScore
 from dragoman_models.language_model.text_vocabulary import count_vocabulary
 from dragoman_models.registry import load_model
 from dragoman_models.tokenizer import EOS, train_tokenizer
@@ -41,10 +42,11 @@ from dragoman_models.translation.translation_options import TranslationOptions
 from dragoman_models.translation.translator import Translator
 from dragoman_models.weight_encoding import WeightEncoding, encode_weights
 from dragoman_server.model_version import ModelState, ModelVersion
+from dragoman_server.workers import worker_pool as worker_pool_module
 from dragoman_server.workers.model_placement import PlacedModels
 from dragoman_server.workers.shared_bundle import shared
 from dragoman_server.workers.worker_pool import WorkerPool
-from dragoman_server.workers.worker_process import WorkerProcess
+from dragoman_server.workers.worker_process import WorkerLostError, WorkerProcess
 
 if TYPE_CHECKING:
     from tests.server.conftest import ServerFactory
@@ -406,3 +408,34 @@ async def test_calls_end_as_answers_or_unavailable_while_processes_are_killed(
         kinds = [answer.WhichOneof("event") async for answer in stream]
         assert kinds[0] == "started"
         assert kinds[-1] == "finished"
+
+
+@pytest.mark.parametrize(
+    ("error", "is_defect"), [(WorkerLostError("is lost"), False), (ZeroDivisionError("no"), True)]
+)
+def test_a_process_that_is_killed_while_it_starts_is_no_defect(
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    error: Exception,
+    is_defect: bool,
+) -> None:
+    class Dying:
+        """A process that ends before it is ready."""
+
+        process = SimpleNamespace(pid=7)
+
+        def __init__(self, _: int, **__: int) -> None:
+            pass
+
+        def wait_until_ready(self) -> None:
+            raise error
+
+        def kill(self) -> None:
+            pool._closed = True
+
+    monkeypatch.setattr(worker_pool_module, "WorkerProcess", Dying)
+    pool = WorkerPool(1)
+    pool._restart(pool._slots[0])
+    (record,) = caplog.records
+    assert record.getMessage() == f"worker process 7 did not start: {error}"
+    assert (record.exc_info is not None) == is_defect

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,15 +22,19 @@ from dragoman_server.errors import ConfigError
 from dragoman_server.live_models import LiveModels
 from dragoman_server.model_repository import ModelRepository
 from dragoman_server.model_version import ModelState, ModelVersion
-from dragoman_server.repository_scan import find_bundles, shipped_repository
+from dragoman_server.repository_scan import RepositoryFolders, shipped_repository
 from dragoman_server.served_families import EMBEDDING_SERVICE, TRANSLATION_SERVICE
 
 if TYPE_CHECKING:
     from tests.server.conftest import BundleFolder, ServerFactory
 
 
+def versions_in(folders: Sequence[Path]) -> list[ModelVersion]:
+    return RepositoryFolders(folders).scan().versions()
+
+
 async def loaded(*folders: Path, **options: Any) -> ModelRepository:
-    repository = ModelRepository(find_bundles(folders))
+    repository = ModelRepository(versions_in(folders))
     await LiveModels(repository, loader=BundleLoader(**options)).load_all()
     return repository
 
@@ -122,7 +126,7 @@ async def test_a_model_that_fails_when_warmed_up_is_refused(bundles: BundleFolde
 
 def test_before_loading_a_model_asks_for_patience(bundles: BundleFolder) -> None:
     bundles.add_word_vectors("animals")
-    repository = ModelRepository(find_bundles([bundles.path]))
+    repository = ModelRepository(versions_in([bundles.path]))
     with pytest.raises(ModelLoadingError):
         repository.select(EMBEDDING_SERVICE, "animals", None)
     assert repository.describe("animals", None).family == "word-vectors"
@@ -134,7 +138,7 @@ def test_what_is_not_named_like_a_bundle_is_passed_over(bundles: BundleFolder) -
         (bundles.path / folder).mkdir(parents=True)
     (bundles.path / "readme").write_text("a file named like a model")
     (bundles.path / "animals" / "7").write_text("a file named like a version")
-    assert [str(version) for version in find_bundles([bundles.path])] == ["animals/1"]
+    assert [str(version) for version in versions_in([bundles.path])] == ["animals/1"]
 
 
 async def test_a_foreign_folder_is_listed_with_the_reason(bundles: BundleFolder) -> None:
@@ -151,7 +155,7 @@ def test_the_first_folder_with_a_version_gives_it(bundles: BundleFolder, tmp_pat
     other = tmp_path / "other"
     (other / "animals" / "1").mkdir(parents=True)
     (other / "animals" / "2").mkdir()
-    found = find_bundles([bundles.path, other])
+    found = versions_in([bundles.path, other])
     assert [version.path for version in found] == [mine, other / "animals" / "2"]
 
 
@@ -159,7 +163,7 @@ def test_the_first_folder_with_a_version_gives_it(bundles: BundleFolder, tmp_pat
 def test_a_repository_that_cannot_be_read_names_the_setting(tmp_path: Path, name: str) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(ConfigError, match="model_repositories"):
-        find_bundles([tmp_path / name])
+        versions_in([tmp_path / name])
 
 
 def version_of(name: str, family: str) -> ModelVersion:
@@ -235,12 +239,12 @@ async def test_a_model_is_described_from_its_bundle(
 
 
 def test_shipped_models_are_found() -> None:
-    names = {version.name for version in find_bundles([shipped_repository()])}
+    names = {version.name for version in versions_in([shipped_repository()])}
     assert {"glove-100d", "word2vec-books"} <= names
 
 
 def test_of_several_word_vectors_the_usual_ones_are_the_default() -> None:
-    shipped = find_bundles([shipped_repository()])
+    shipped = versions_in([shipped_repository()])
     assert ModelRepository(shipped).default_name(EMBEDDING_SERVICE) == "glove-100d"
     chosen = ModelRepository(shipped, defaults={EMBEDDING_SERVICE: "word2vec-books"})
     assert chosen.default_name(EMBEDDING_SERVICE) == "word2vec-books"

@@ -30,7 +30,7 @@ from dragoman_models.translation.translator import Translator
 from dragoman_server.live_models import LiveModels
 from dragoman_server.model_repository import ModelRepository
 from dragoman_server.model_version import ModelState, ModelVersion
-from dragoman_server.repository_scan import find_bundles
+from dragoman_server.repository_scan import RepositoryFolders
 
 if TYPE_CHECKING:
     from tests.server.conftest import ServerFactory
@@ -66,7 +66,7 @@ def repository_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 async def loaded(folder: Path) -> tuple[ModelVersion, Translator]:
     """The translator in ``folder`` as the server has it, and as it is without a server."""
-    repository = ModelRepository(find_bundles([folder]))
+    repository = ModelRepository(RepositoryFolders([folder]).scan().versions())
     await LiveModels(repository).load_all()
     (version,) = repository.versions()
     assert (version.state, version.failure_reason) == (ModelState.READY, "")

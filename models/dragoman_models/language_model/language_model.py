@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from dragoman_models.language_model.completion import Completion, CompletionOptions, complete
-from dragoman_models.language_model.generation_engine import GenerationEngine, prompt_tokens
+from dragoman_models.language_model.completion import complete
+from dragoman_models.language_model.completion_options import Completion, CompletionOptions
+from dragoman_models.language_model.generation_engine import GenerationEngine
 from dragoman_models.language_model.network import LanguageModelNetwork
-from dragoman_models.language_model.scoring import TextScore, TextToScore, score_texts
-from dragoman_models.language_model.text_vocabulary import TextVocabulary
+from dragoman_models.language_model.scoring import score_texts
+from dragoman_models.language_model.text_scores import TextScore, TextToScore
+from dragoman_models.language_model.text_vocabulary import TextVocabulary, prompt_tokens
 
 
 class LanguageModel:

@@ -191,3 +191,8 @@ def read_vocabulary(kind: VocabularyKind, content: bytes) -> TextVocabulary:
 def vocabulary_file(kind: VocabularyKind) -> str:
     """The name of the vocabulary's file in a bundle or a run's folder."""
     return "tokenizer.model" if kind == "subwords" else "vocabulary.txt"
+
+
+def prompt_tokens(vocabulary: TextVocabulary, prompt: str) -> list[int]:
+    """The prompt's tokens, behind the end-of-text token that stands before every text."""
+    return [vocabulary.eos, *(token.id for token in locate_text(vocabulary, prompt))]

@@ -44,7 +44,8 @@ def _sorted_best(values: Floats, count: int) -> tuple[Floats, Integers]:
 def gathered(values: Array, index: Integers) -> Array:
     """values[b, index[b, k]]: (B, M, ...) and (B, K) -> (B, K, ...)."""
     if len(index) == 1:  # a sentence alone, and a fourth of the time
-        return values[0].take(index[0], axis=0)[None]
+        alone: Array = values[0].take(index[0], axis=0)
+        return alone[None]
     return values[np.arange(len(index))[:, None], index]
 
 

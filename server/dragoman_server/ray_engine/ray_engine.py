@@ -11,7 +11,7 @@ from dragoman_server.workers.messages import DrawnToken, Join, Reply
 from dragoman_server.workers.remote_engine import RemoteGeneration
 
 if TYPE_CHECKING:
-    from dragoman_models.language_model.generation_engine import GenerationEvent
+    from dragoman_models.language_model.generation import GenerationEvent
     from dragoman_models.language_model.generation_options import GenerationOptions
 
 _STEP_SECONDS = 0.02  # that a step waits for a token, before others may join and leave
@@ -147,7 +147,7 @@ class RayEngine:
         return [LostContinuation(generation=one, error=error) for one in generations]
 
     def _event(self, number: int, drawn: DrawnToken) -> "GenerationEvent":
-        from dragoman_models.language_model.generation_engine import GenerationEvent
+        from dragoman_models.language_model.generation import GenerationEvent
 
         generation = self._streams[number].open[drawn.number]
         generation.tokens.append(drawn.token)

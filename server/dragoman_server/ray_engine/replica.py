@@ -24,7 +24,7 @@ from dragoman_server.ray_engine.stored_bundle import StoredBundle
 from dragoman_server.workers.messages import Call, Cancelling, DrawnToken, Join, Reply
 
 if TYPE_CHECKING:
-    from dragoman_models.language_model.generation_engine import GenerationEvent
+    from dragoman_models.language_model.generation import GenerationEvent
 
 _UNLIMITED = 1_000_000_000  # continuations: the front end counts them
 _PATIENCE_SECONDS = 60.0  # three times what the board lets a request wait

@@ -9,7 +9,7 @@ from dragoman_models.errors import FieldViolation, InvalidInputError
 from dragoman_server.error_status import with_root
 
 if TYPE_CHECKING:
-    from dragoman_models.language_model.completion import CompletionOptions
+    from dragoman_models.language_model.completion_options import CompletionOptions
     from dragoman_models.language_model.generation_options import GenerationOptions
 
 _FILTERS = ("temperature", "top_k", "top_p", "min_p", "typical_p")
@@ -50,7 +50,7 @@ def generation_options(options: pb.GenerationOptions) -> "GenerationOptions":
 
 def completion_options(options: pb.GenerationOptions) -> "CompletionOptions":
     """Raises `InvalidInputError` with a violation for each option out of range or of place."""
-    from dragoman_models.language_model.completion import CompletionOptions
+    from dragoman_models.language_model.completion_options import CompletionOptions
     from dragoman_models.search.length_normalization import LengthNormalization
 
     normalizations = {

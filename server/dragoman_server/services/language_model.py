@@ -30,7 +30,7 @@ from dragoman_server.services.text_scoring import text_scoring_lane, text_scorin
 from dragoman_server.work_queue import WorkQueue
 
 if TYPE_CHECKING:
-    from dragoman_models.language_model.generation_engine import GenerationEvent
+    from dragoman_models.language_model.generation import GenerationEvent
 
 
 class LanguageModelService(language_model_service_pb2_grpc.LanguageModelServiceServicer):

@@ -15,7 +15,7 @@ from dragoman_server.model_version import ModelVersion
 from dragoman_server.services.batched_items import Wanted
 
 if TYPE_CHECKING:
-    from dragoman_models.language_model.scoring import TextScore
+    from dragoman_models.language_model.text_scores import TextScore
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,7 +72,7 @@ class TextScoringEngine:
     def run(
         self, payloads: Sequence[IndexedText], cancelled: Cancelled
     ) -> list[pb.TextScoreResult]:
-        from dragoman_models.language_model.scoring import TextToScore
+        from dragoman_models.language_model.text_scores import TextToScore
 
         errors = [_too_long(payload.text, self._limits) for payload in payloads]
         items = [

@@ -9,7 +9,7 @@ from dragoman_server.workers.messages import Close, DrawnToken, Join, Step
 from dragoman_server.workers.worker_pool import WorkerPool
 
 if TYPE_CHECKING:
-    from dragoman_models.language_model.generation_engine import GenerationEvent
+    from dragoman_models.language_model.generation import GenerationEvent
     from dragoman_models.language_model.generation_options import FinishReason, GenerationOptions
 
 _numbers = itertools.count(1)
@@ -80,7 +80,7 @@ class RemoteEngine:
         return [self._event(token) for token in drawn]
 
     def _event(self, drawn: DrawnToken) -> "GenerationEvent":
-        from dragoman_models.language_model.generation_engine import GenerationEvent
+        from dragoman_models.language_model.generation import GenerationEvent
 
         generation = self._open[drawn.number]
         generation.tokens.append(drawn.token)

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from dragoman_models.errors import DragomanError
-    from dragoman_models.language_model.completion import Completion, CompletionOptions
-    from dragoman_models.language_model.scoring import TextScore, TextToScore
+    from dragoman_models.language_model.completion_options import Completion, CompletionOptions
+    from dragoman_models.language_model.text_scores import TextScore, TextToScore
     from dragoman_models.language_model.text_vocabulary import TextVocabulary
     from dragoman_models.search.length_normalization import LengthNormalization
     from dragoman_models.translation.hypothesis import Hypothesis
@@ -155,7 +155,7 @@ class RemoteLanguageModel(_RemoteModel):
 
     def prompt_tokens(self, prompt: str) -> list[int]:
         """As `LanguageModel.prompt_tokens`."""
-        from dragoman_models.language_model.generation_engine import prompt_tokens
+        from dragoman_models.language_model.text_vocabulary import prompt_tokens
 
         return prompt_tokens(self._vocabulary, prompt)
 

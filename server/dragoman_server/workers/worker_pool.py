@@ -283,8 +283,11 @@ class WorkerPool:
             try:
                 process.wait_until_ready()
                 self._load_all(slot, process)
-            except Exception:
-                _log.exception("worker process %d did not start", process.process.pid)
+            except Exception as error:
+                # One that ended meanwhile has been killed, or has said why itself.
+                defect = None if isinstance(error, WorkerLostError) else error
+                pid = process.process.pid
+                _log.error("worker process %d did not start: %s", pid, error, exc_info=defect)
                 process.kill()
                 time.sleep(backoff)
                 backoff = min(backoff * 2, _LONGEST_BACKOFF)

@@ -123,7 +123,8 @@ def main() -> None:
     given = parser.parse_args()
     reports = asyncio.run(run(given.only or list(FAULTS), given.scale))
     if given.results is not None:
-        write_reports(reports, given.results, scale=given.scale)
+        keep_others = given.only is not None
+        write_reports(reports, given.results, scale=given.scale, keep_others=keep_others)
     lost = sum(len(report.lost) for report in reports)
     print(f"\n{len(reports)} faults tried; lost: {lost or 'nothing'}")
     sys.exit(1 if lost else 0)

@@ -1,6 +1,6 @@
 """Reloads real models again and again, and measures the memory that is left.
 
-    python tests/benchmarks/server/measure_reloads.py [--reloads 50] [--workers 0]
+    python tests/benchmarks/server/measure_reloads.py [--reloads 50] [--workers 0] [--model NAME]...
 
 Each shipped model is copied to a folder of its own, loaded as version after version by the server's
 own `LiveModels`, and unloaded by removing the version before. Prints the resident memory of this
@@ -23,7 +23,9 @@ _SETTLED = 5  # reloads until caches and arenas have their size
 
 def _memory_bytes(models: ServerModels) -> int:
     total = 0
-    for pid in ("self", *map(str, models.placed.pool.process_ids())):
+    placed = models.placed
+    processes = {*placed.pool.process_ids(), *placed.image_pool.process_ids()}
+    for pid in ("self", *map(str, processes)):
         lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
         total += 1024 * next(int(line.split()[1]) for line in lines if line.startswith("Pss:"))
     return total
@@ -38,7 +40,7 @@ async def _measure(source: Path, reloads: int, workers: int) -> tuple[int, int]:
             model_repositories=(Path(temporary),),
             shipped_models=False,
             models=ModelSettings(watch_seconds=3600),
-            workers=WorkerSettings(translation=workers, language_model=workers),
+            workers=WorkerSettings(translation=workers, language_model=workers, vision=workers),
         )
         models = open_models(settings)
         if models.watcher is None:
@@ -63,13 +65,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--reloads", type=int, default=50)
     parser.add_argument("--workers", type=int, default=0)
+    parser.add_argument("--model", action="append", help="this one; may be given again")
     given = parser.parse_args()
     for source in sorted(shipped_repository().iterdir()):
-        if (source / "1").is_dir():
+        if (source / "1").is_dir() and source.name in (given.model or [source.name]):
             settled, last = asyncio.run(_measure(source, given.reloads, given.workers))
             print(
                 f"{source.name}: {settled / 1e6:.0f} MB after {_SETTLED} reloads, "
-                f"{last / 1e6:.0f} MB after {given.reloads}: {(last - settled) / 1e6:+.1f} MB"
+                f"{last / 1e6:.0f} MB after {given.reloads}: {(last - settled) / 1e6:+.1f} MB",
+                flush=True,
             )
 
 

@@ -21,7 +21,7 @@ from dragoman_models.language_model.measure import main as measure_command
 from dragoman_models.language_model.network import LanguageModelNetwork
 from dragoman_models.language_model.neural_cache import CacheOptions
 from dragoman_models.language_model.recipe import LanguageModelRecipe, read_recipe
-from dragoman_models.language_model.scoring import TextToScore
+from dragoman_models.language_model.text_scores import TextToScore
 from dragoman_models.language_model.trainer import LanguageModelTrainer
 from dragoman_models.registry import load_model
 

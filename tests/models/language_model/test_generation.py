@@ -10,15 +10,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dragoman_models.errors import InvalidInputError
-from dragoman_models.language_model.completion import CompletionOptions
-from dragoman_models.language_model.generation_engine import (
-    Generation,
-    GenerationEngine,
-    GenerationEvent,
-)
+from dragoman_models.language_model.completion_options import CompletionOptions
+from dragoman_models.language_model.generation import Generation, GenerationEvent
+from dragoman_models.language_model.generation_engine import GenerationEngine
 from dragoman_models.language_model.generation_options import FinishReason, GenerationOptions
 from dragoman_models.language_model.language_model import LanguageModel
-from dragoman_models.language_model.scoring import TextToScore
+from dragoman_models.language_model.text_scores import TextToScore
 from dragoman_models.language_model.text_stream import TextStream
 from dragoman_models.language_model.text_vocabulary import locate_text
 from dragoman_models.search.length_normalization import LengthNormalization

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from dragoman_models.errors import WorkCancelledError
 from dragoman_models.language_model.language_model import LanguageModel
-from dragoman_models.language_model.scoring import TextScore, TextToScore
+from dragoman_models.language_model.text_scores import TextScore, TextToScore
 from dragoman_models.language_model.text_vocabulary import locate_text
 
 ODD = [
