@@ -204,7 +204,7 @@ class RayPool:
             if indices := wanted.cancelled() - told:
                 told |= indices
                 self._session.board.drop.remote(number, tuple(indices))
-            if wanted.nothing():
+            if wanted.nothing_left():
                 running.cancel()
                 raise WorkCancelledError
         try:
