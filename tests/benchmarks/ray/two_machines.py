@@ -19,7 +19,7 @@ _STORE_BYTES = 200_000_000
 class Machines:
     """The head, which is the front end's and has no cores for replicas, and machines that have."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self) -> None:
         from ray.cluster_utils import Cluster
 
         self._cluster: Any = Cluster(
@@ -29,7 +29,6 @@ class Machines:
                 "num_cpus": 0,
                 "include_dashboard": False,
                 "object_store_memory": _STORE_BYTES,
-                "temp_dir": str(folder),
                 # Ray's workers would give way to everything else on the machine.
                 "_system_config": {"worker_niceness": 0},
             },
@@ -59,9 +58,10 @@ class Machines:
 @contextmanager
 def machines() -> Iterator[Machines]:
     """A cluster with nothing but its head."""
-    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
     with tempfile.TemporaryDirectory(prefix="ray-", ignore_cleanup_errors=True) as folder:
-        cluster = Machines(Path(folder))
+        os.environ |= {"RAY_USAGE_STATS_ENABLED": "0", "RAY_TMPDIR": folder}
+        (Path(folder) / "ray").mkdir()  # where Ray writes the address of its cluster
+        cluster = Machines()
         try:
             yield cluster
         finally:
