@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 _STORE_BYTES = 200_000_000
+_HERE = "127.0.0.1"
 
 
 class Machines:
@@ -27,6 +28,7 @@ class Machines:
             connect=True,
             head_node_args={
                 "num_cpus": 0,
+                "node_ip_address": _HERE,
                 "include_dashboard": False,
                 "object_store_memory": _STORE_BYTES,
                 # Ray's workers would give way to everything else on the machine.
@@ -41,7 +43,9 @@ class Machines:
 
     def add(self, cores: int) -> Any:
         """One machine more."""
-        return self._cluster.add_node(num_cpus=cores, object_store_memory=_STORE_BYTES)
+        return self._cluster.add_node(
+            num_cpus=cores, object_store_memory=_STORE_BYTES, node_ip_address=_HERE
+        )
 
     def lose(self, machine: Any) -> None:
         """Kill all processes of a machine at once."""
@@ -72,6 +76,15 @@ def replicas_of(machine: Any) -> list[int]:
     """The processes of replicas that run on a machine."""
     (raylet,) = machine.all_processes["raylet"]
     return [pid for pid in _children(raylet.process.pid) if "ServeReplica" in _command(pid)]
+
+
+def ready_replicas() -> int:
+    """How many replicas of all models take calls."""
+    from ray import serve
+
+    about = serve.status().applications.values()
+    states: list[Any] = [one.replica_states for app in about for one in app.deployments.values()]
+    return sum(int(one.get("RUNNING", 0)) for one in states)
 
 
 def _children(pid: int) -> list[int]:
