@@ -27,7 +27,7 @@ test: install  ## Run the tests; a selection or options in TEST_OPTIONS
 test-ray: install  ## Run the end-to-end tests with all models in replicas of Ray Serve (takes long)
 	TEST_ENGINE=ray $(BIN)/python -m pytest --timeout 1800 tests/end_to_end $(TEST_OPTIONS)
 
-chaos-test: install  ## Make all go wrong that can, for some twenty minutes; options in CHAOS_OPTIONS
+chaos-test: install  ## Make all go wrong that can, for some minutes; options in CHAOS_OPTIONS
 	$(BIN)/python -m tests.benchmarks.chaos.run_chaos --results docs/results $(CHAOS_OPTIONS)
 
 load-test: install  ## Make mixed calls in closed and open loop; options in LOAD_OPTIONS

@@ -26,7 +26,12 @@ from pathlib import Path
 from typing import Any
 
 import grpc
-from tests.benchmarks.ray.two_machines import Machines, machines, replicas_of
+from tests.benchmarks.ray.two_machines import (
+    Machines,
+    machines,
+    ready_replicas,
+    replicas_of,
+)
 from tests.benchmarks.serving.serving_run import channel_to, quantile
 from tests.end_to_end.conftest import write_translator
 
@@ -136,7 +141,7 @@ async def until(condition: Callable[[], bool], step: Step) -> None:
     while not condition():
         if time.monotonic() - began > _PATIENCE:
             raise TimeoutError(step.name)
-        await asyncio.sleep(0.1)
+        await asyncio.sleep(0.3)
     step.seconds = time.monotonic() - began
 
 
@@ -147,6 +152,10 @@ async def measure(cluster: Machines, folder: Path, callers: int, seconds: float)
 
     def replicas() -> list[int]:
         return [pid for machine in there for pid in replicas_of(machine)]
+
+    def ready(count: int, *, but: int = 0) -> bool:
+        found = replicas()
+        return len(found) == count and but not in found and ready_replicas() == count
 
     with front_end(folder, cluster) as (address, process):
         load = Load(address, callers)
@@ -159,22 +168,18 @@ async def measure(cluster: Machines, folder: Path, callers: int, seconds: float)
             await asyncio.sleep(rest)
             print(load.step.row(), flush=True)
 
-        await step("at rest: one replica", lambda: len(replicas()) == 1)
+        await step("at rest: one replica", lambda: ready(1))
         async with load.going_on():
-            await step("load: a second replica", lambda: len(replicas()) == 2, seconds)
+            await step("load: a second replica", lambda: ready(2), seconds)
             killed = replicas()[0]
             os.kill(killed, signal.SIGKILL)
-            await step(
-                "one is killed: two others", lambda: len(set(replicas()) - {killed}) == 2, seconds
-            )
+            await step("one is killed: another", lambda: ready(2, but=killed), seconds)
             second = cluster.add(_CORES)
             there.append(second)
             await asyncio.to_thread(cluster.lose, first)
             there.remove(first)
-            await step(
-                "their machine is lost: two on another", lambda: len(replicas()) == 2, seconds
-            )
-        await step("no load: one replica", lambda: len(replicas()) == 1)
+            await step("their machine is lost: two on another", lambda: ready(2), seconds)
+        await step("no load: one replica", lambda: ready(1))
         process.send_signal(signal.SIGTERM)
         await step("SIGTERM: the front end has ended", lambda: process.poll() is not None)
         await step("and its replicas", lambda: not replicas())

@@ -14,12 +14,13 @@ from pathlib import Path
 from typing import Any
 
 _STORE_BYTES = 200_000_000
+_HERE = "127.0.0.1"
 
 
 class Machines:
     """The head, which is the front end's and has no cores for replicas, and machines that have."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self) -> None:
         from ray.cluster_utils import Cluster
 
         self._cluster: Any = Cluster(
@@ -27,9 +28,9 @@ class Machines:
             connect=True,
             head_node_args={
                 "num_cpus": 0,
+                "node_ip_address": _HERE,
                 "include_dashboard": False,
                 "object_store_memory": _STORE_BYTES,
-                "temp_dir": str(folder),
                 # Ray's workers would give way to everything else on the machine.
                 "_system_config": {"worker_niceness": 0},
             },
@@ -42,7 +43,9 @@ class Machines:
 
     def add(self, cores: int) -> Any:
         """One machine more."""
-        return self._cluster.add_node(num_cpus=cores, object_store_memory=_STORE_BYTES)
+        return self._cluster.add_node(
+            num_cpus=cores, object_store_memory=_STORE_BYTES, node_ip_address=_HERE
+        )
 
     def lose(self, machine: Any) -> None:
         """Kill all processes of a machine at once."""
@@ -59,9 +62,10 @@ class Machines:
 @contextmanager
 def machines() -> Iterator[Machines]:
     """A cluster with nothing but its head."""
-    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
     with tempfile.TemporaryDirectory(prefix="ray-", ignore_cleanup_errors=True) as folder:
-        cluster = Machines(Path(folder))
+        os.environ |= {"RAY_USAGE_STATS_ENABLED": "0", "RAY_TMPDIR": folder}
+        (Path(folder) / "ray").mkdir()  # where Ray writes the address of its cluster
+        cluster = Machines()
         try:
             yield cluster
         finally:
@@ -72,6 +76,15 @@ def replicas_of(machine: Any) -> list[int]:
     """The processes of replicas that run on a machine."""
     (raylet,) = machine.all_processes["raylet"]
     return [pid for pid in _children(raylet.process.pid) if "ServeReplica" in _command(pid)]
+
+
+def ready_replicas() -> int:
+    """How many replicas of all models take calls."""
+    from ray import serve
+
+    about = serve.status().applications.values()
+    states: list[Any] = [one.replica_states for app in about for one in app.deployments.values()]
+    return sum(int(one.get("RUNNING", 0)) for one in states)
 
 
 def _children(pid: int) -> list[int]:
