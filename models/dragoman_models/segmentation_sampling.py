@@ -47,7 +47,8 @@ class UnigramSampler:
 
     def _lattice(self, word: str) -> list[tuple[list[Cut], list[float]]]:
         """Of each end the pieces that can stand before it, and their cumulated probabilities."""
-        sums, ends = [0.0], [([], [])]  # logarithms of the forward sums
+        sums = [0.0]  # logarithms of the forward sums
+        ends: list[tuple[list[Cut], list[float]]] = [([], [])]
         for end in range(1, len(word) + 1):
             cuts, logs = [], []
             for begin in range(max(0, end - self._longest), end):
