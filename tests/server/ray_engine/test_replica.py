@@ -28,10 +28,17 @@ class FakeBoard:
         self.reports: list[Reply] = []
         self.bundle = SimpleNamespace(remote=lambda _: [bundle])
         self.report = SimpleNamespace(remote=lambda _, reply: self.reports.append(reply))
-        self.after = SimpleNamespace(remote=lambda _: ray.exceptions.RayError())
+        self.after = SimpleNamespace(remote=lambda _: self._until_gone)
+        self.gone = threading.Event()
+
+    def _until_gone(self) -> Exception:
+        self.gone.wait()
+        return ray.exceptions.RayError()
 
 
 def get(answer: Any, timeout: float | None = None) -> Any:
+    if callable(answer):
+        answer = answer()
     if isinstance(answer, Exception):
         raise answer
     return answer
@@ -61,3 +68,4 @@ async def test_images_are_looked_at_by_a_thread_that_gives_way(
     ours = os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
     assert os.getpriority(os.PRIO_PROCESS, thread) == min(ours + 3, 19)
     replica._compute.shutdown()
+    board.gone.set()
