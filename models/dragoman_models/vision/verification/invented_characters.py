@@ -20,20 +20,44 @@ POINTS = 40  # of a stroke, at even distances along it
 
 Stroke: TypeAlias = NDArray[np.float64]  # (POINTS, 2): x to the right, y down
 Character: TypeAlias = list[Stroke]
+Outline: TypeAlias = NDArray[np.float64]
 
 _MOST_STROKES = 6
+_EVERY = 3  # points of a stroke, when characters are compared
+_LEAST_DIFFERENCE = 0.16  # of a character's size; a hand's unsteadiness is less
 _ATTACHED = 0.75  # share of the strokes that begin on another
 
 
-def invent_family(count: int, chance: np.random.Generator) -> list[Character]:
-    """A character, and `count - 1` others that differ from it, or from one another, in a stroke.
-
-    A character is about 1 in size.
+def invent_characters(count: int, *, family: int, chance: np.random.Generator) -> list[Character]:
+    """Characters in families, which follow each other: of `family` characters, the first is new and
+    each other differs from one before it in a stroke. No two look the same.
     """
-    family = [_character(chance)]
-    while len(family) < count:
-        family.append(_look_alike(family[chance.integers(len(family))], chance))
-    return family
+    invented: list[Character] = []
+    outlines: list[Outline] = []
+    while len(invented) < count:
+        place = len(invented) % family
+        own = invented[len(invented) - place :]
+        character = _look_alike(own[chance.integers(place)], chance) if own else _character(chance)
+        outline = _outline(character)
+        if all(_far_apart(outline, other) for other in outlines):
+            invented.append(character)
+            outlines.append(outline)
+    return invented
+
+
+def _outline(character: Character) -> Outline:
+    """(n, 2): some of its points, around the middle of their rectangle and 1 in size."""
+    points = np.concatenate([stroke[::_EVERY] for stroke in character])
+    least, most = points.min(axis=0), points.max(axis=0)
+    outline: Outline = (points - (least + most) / 2) / max(float((most - least).max()), 1e-6)
+    return outline
+
+
+def _far_apart(one: Outline, other: Outline) -> bool:
+    """Whether a point of one is far from all of the other (the Hausdorff distance)."""
+    squared = np.square(one[:, None] - other[None]).sum(axis=2)
+    farthest = max(squared.min(axis=0).max(), squared.min(axis=1).max())
+    return bool(farthest > _LEAST_DIFFERENCE**2)
 
 
 def _character(chance: np.random.Generator) -> Character:

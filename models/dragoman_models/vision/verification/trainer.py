@@ -26,7 +26,7 @@ from dragoman_models.training import (
 )
 from dragoman_models.vision.verification.augmentation import augment
 from dragoman_models.vision.verification.class_batches import ClassBatch, ClassBatches
-from dragoman_models.vision.verification.invented_characters import Character, invent_family
+from dragoman_models.vision.verification.invented_characters import invent_characters
 from dragoman_models.vision.verification.network import EmbeddingNetwork, embedded
 from dragoman_models.vision.verification.one_shot import (
     draw_episodes,
@@ -219,11 +219,9 @@ class ImageEmbedderTrainer:
 
     def _with_invented(self, batch: ClassBatch, chance: np.random.Generator) -> ClassBatch:
         """The batch and further classes, in families of look-alikes, that nobody will see again."""
-        recipe, characters = self.recipe, list[Character]()
-        while len(characters) < recipe.invented_classes:
-            characters += invent_family(_FAMILY, chance)
+        recipe = self.recipe
         images = draw_characters(
-            characters[: recipe.invented_classes],
+            invent_characters(recipe.invented_classes, family=_FAMILY, chance=chance),
             each=recipe.images_per_class,
             size=recipe.network.image_size,
             hand=recipe.hand,
