@@ -61,7 +61,10 @@ class ImageEmbedderRecipe(BaseModel):
     images_per_class: int = Field(default=4, ge=2, description="K")
     quarter_turns: bool = Field(default=False, description="turned classes are classes too")
     invented_share: float = Field(
-        default=0.0, ge=0, lt=1, description="of the classes of a batch, invented and never repeated"
+        default=0.0,
+        ge=0,
+        lt=1,
+        description="of a batch's classes, invented and never repeated",
     )
     hand: Hand = Hand()
     group_share: float = Field(default=0.0, ge=0, le=1, description="of batches, of one group each")

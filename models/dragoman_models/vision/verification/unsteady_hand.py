@@ -57,7 +57,9 @@ def draw_characters(
     points, drawn = _repeated(characters, each)  # (N, strokes, POINTS, 2), (N, strokes)
     points = _strokes_unsteady(points, hand, chance)
     points = _whole_unsteady(points, hand, chance)
-    return _rendered(_framed(points, drawn, size), drawn, size, hand, chance)
+    widths = chance.uniform(hand.thinnest, hand.thickest, len(points)) * size * _FINE
+    pens = np.rint(widths).astype(np.int64).clip(2)
+    return _rendered(_framed(points, drawn, size, pens), drawn, size, pens)
 
 
 def _repeated(
@@ -119,23 +121,22 @@ def _blend() -> NDArray[np.float64]:
 
 
 def _framed(
-    points: NDArray[np.float64], drawn: NDArray[np.bool_], size: int
+    points: NDArray[np.float64], drawn: NDArray[np.bool_], size: int, pens: NDArray[np.int64]
 ) -> NDArray[np.float64]:
-    """In pixels: the longer side of what is drawn fills the image but for the margin."""
+    """In pixels: the longer side of what these pens draw fills the image but for the margin."""
     hidden = ~drawn[:, :, None, None]
     least = np.where(hidden, np.inf, points).min(axis=(1, 2), keepdims=True)
     most = np.where(hidden, -np.inf, points).max(axis=(1, 2), keepdims=True)
     side = np.maximum((most - least).max(axis=3, keepdims=True), 1e-6)
-    within = size - 2 * round(size * INK_MARGIN)
-    return (points - (least + most) / 2) * (within - 1) / side + (size - 1) / 2
+    within = size - 2 * round(size * INK_MARGIN) - pens[:, None, None, None] / _FINE
+    return (points - (least + most) / 2) * within / side + (size - 1) / 2
 
 
 def _rendered(
     points: NDArray[np.float64],
     drawn: NDArray[np.bool_],
     size: int,
-    hand: Hand,
-    chance: np.random.Generator,
+    pens: NDArray[np.int64],
 ) -> Tensor:
     """Dots with soft edges along each stroke, drawn finer and then reduced."""
     count, fine = len(points), size * _FINE
@@ -147,10 +148,9 @@ def _rendered(
     dots = torch.zeros(count * fine * fine)
     dots[torch.from_numpy(index[drawn].ravel())] = 1
     image = dots.view(count, 1, fine, fine)
-    widths = np.rint(chance.uniform(hand.thinnest, hand.thickest, count) * fine).astype(int).clip(2)
     ink = torch.empty_like(image)
-    for width in np.unique(widths):
-        own = torch.from_numpy(np.flatnonzero(widths == width))
+    for width in np.unique(pens):
+        own = torch.from_numpy(np.flatnonzero(pens == width))
         ink[own] = _dilated(image[own], int(width))
     return 1 - F.avg_pool2d(ink, _FINE)
 

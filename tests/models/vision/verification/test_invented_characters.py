@@ -61,9 +61,7 @@ def _unlike(one: Character, other: Character) -> int:
 
 
 def test_characters_repeat_by_their_seed_only() -> None:
-    first, again, other = (
-        np.concatenate(invented(3, seed)[0]) for seed in (5, 5, 6)
-    )
+    first, again, other = (np.concatenate(invented(3, seed)[0]) for seed in (5, 5, 6))
     np.testing.assert_array_equal(first, again)
     assert first.shape != other.shape or not np.allclose(first, other)
 
@@ -84,7 +82,8 @@ def test_a_steady_hand_draws_a_square_where_it_is() -> None:
 def test_drawings_of_a_character_differ_but_less_than_those_of_others() -> None:
     images = drawn(invented(30, 4), Hand(thinnest=0.05, thickest=0.05), each=2)
     assert images.shape == (60, 1, 32, 32)
-    assert images.min() >= 0 and images.max() == 1
+    assert images.min() >= 0
+    assert images.max() == 1
     blurred = torch.nn.functional.avg_pool2d(images, 5, 1).flatten(1)
     between = torch.cdist(blurred[::2], blurred[1::2])
     own = between.diagonal()
