@@ -75,9 +75,12 @@ def _joined(character: Character, chance: np.random.Generator) -> Stroke:
     end = stroke[(0, -1, POINTS // 2)[chance.choice(3, p=[0.6, 0.2, 0.2])]]
     if chance.random() < _ATTACHED:
         other = character[chance.integers(len(character))]
-        return stroke - end + other[chance.integers(POINTS)]
-    others = np.concatenate(character)
-    return stroke - stroke.mean(axis=0) + chance.uniform(others.min(axis=0), others.max(axis=0))
+        place = other[chance.integers(POINTS)] - end
+    else:
+        others = np.concatenate(character)
+        place = chance.uniform(others.min(axis=0), others.max(axis=0)) - stroke.mean(axis=0)
+    joined: Stroke = stroke + place
+    return joined
 
 
 def _look_alike(character: Character, chance: np.random.Generator) -> Character:
@@ -101,12 +104,16 @@ def _look_alike(character: Character, chance: np.random.Generator) -> Character:
 
 
 def _moved(stroke: Stroke, *, mirror: bool, chance: np.random.Generator) -> Stroke:
-    middle = stroke.mean(axis=0)
+    moved: Stroke
     if mirror:
+        middle = stroke.mean(axis=0)
         axis = np.array([[-1.0, 1.0], [1.0, -1.0]])[chance.integers(2)]
-        return (stroke - middle) * axis + middle
-    angle = chance.uniform(0, 2 * math.pi)
-    return stroke + chance.uniform(0.2, 0.45) * np.array([math.cos(angle), math.sin(angle)])
+        moved = (stroke - middle) * axis + middle
+    else:
+        angle = chance.uniform(0, 2 * math.pi)
+        way = np.array([math.cos(angle), math.sin(angle)])
+        moved = stroke + chance.uniform(0.2, 0.45) * way
+    return moved
 
 
 # --- shapes of strokes; each is about 1 in size ---
@@ -186,12 +193,14 @@ def _turned(points: NDArray[np.float64], chance: np.random.Generator) -> NDArray
     if chance.random() < 0.6:
         angle = round(angle / (math.pi / 2)) * math.pi / 2
     cosine, sine = math.cos(angle), math.sin(angle)
-    return points @ np.array([[cosine, sine], [-sine, cosine]])
+    turned: NDArray[np.float64] = points @ np.array([[cosine, sine], [-sine, cosine]])
+    return turned
 
 
 def _sized(points: NDArray[np.float64]) -> NDArray[np.float64]:
     """The longer side of their rectangle becomes 1."""
-    return points / max(np.ptp(points, axis=0).max(), 1e-6)
+    sized: NDArray[np.float64] = points / max(float(np.ptp(points, axis=0).max()), 1e-6)
+    return sized
 
 
 def _even(points: NDArray[np.float64]) -> Stroke:

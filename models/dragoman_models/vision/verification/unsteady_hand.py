@@ -129,7 +129,8 @@ def _framed(
     most = np.where(hidden, -np.inf, points).max(axis=(1, 2), keepdims=True)
     side = np.maximum((most - least).max(axis=3, keepdims=True), 1e-6)
     within = size - 2 * round(size * INK_MARGIN) - pens[:, None, None, None] / _FINE
-    return (points - (least + most) / 2) * within / side + (size - 1) / 2
+    framed: NDArray[np.float64] = (points - (least + most) / 2) * within / side + (size - 1) / 2
+    return framed
 
 
 def _rendered(
