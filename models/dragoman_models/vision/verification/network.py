@@ -7,7 +7,6 @@ Most of a network's time goes into its first layers, where there are most pixels
 from __future__ import annotations
 
 import itertools
-import math
 
 import numpy as np
 import torch
@@ -16,12 +15,9 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from torch import Tensor, nn
 
-from dragoman_models.vision.verification.augmentation import border_median
 from dragoman_models.vision.verification.image_preparation import ColorMode, Framing, channels_of
 
 _AT_ONCE = 128  # images, to bound the memory of their activations
-# Degrees, width, height: as it is; turned both ways; narrower; lower.
-_VIEWS = ((0.0, 1.0, 1.0), (8.0, 1.0, 1.0), (-8.0, 1.0, 1.0), (0.0, 0.9, 1.0), (0.0, 1.0, 0.9))
 
 
 class EmbeddingConfig(BaseModel):
@@ -37,9 +33,6 @@ class EmbeddingConfig(BaseModel):
         default=(64, 96, 128), min_length=1, max_length=8, description="channels of each"
     )
     dimensions: int = Field(default=64, ge=2, le=4096, description="of an embedding")
-    views: int = Field(
-        default=1, ge=1, le=5, description="slight changes of an image whose vectors are averaged"
-    )
 
     @model_validator(mode="after")
     def _check(self) -> EmbeddingConfig:
@@ -127,27 +120,11 @@ class EmbeddingNetwork(nn.Module):
 
 @torch.inference_mode()
 def embedded(network: EmbeddingNetwork, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """The vectors (N, D) of prepared images (N, C, S, S), by a network that is set to evaluate.
-
-    With several views, a vector is the mean of theirs, scaled to length 1.
-    """
+    """The vectors (N, D) of prepared images (N, C, S, S), by a network that is set to evaluate."""
     network.eval()
-    parts = []
-    for start in range(0, len(pixels), _AT_ONCE):
-        images = torch.from_numpy(pixels[start : start + _AT_ONCE]).float() / 255
-        views = [network(_viewed(images, view)) for view in _VIEWS[: network.config.views]]
-        parts.append(views[0] if len(views) == 1 else F.normalize(sum(views), dim=1))
+    parts = [
+        network(torch.from_numpy(pixels[start : start + _AT_ONCE]).float() / 255)
+        for start in range(0, len(pixels), _AT_ONCE)
+    ]
     vectors: NDArray[np.float32] = torch.cat(parts).numpy()
     return vectors
-
-
-def _viewed(images: Tensor, view: tuple[float, float, float]) -> Tensor:
-    """The images turned by degrees, and widened and heightened by factors."""
-    if view == _VIEWS[0]:
-        return images
-    turn, wide, high = math.radians(view[0]), view[1], view[2]
-    rows = [[math.cos(turn) / wide, -math.sin(turn), 0], [math.sin(turn), math.cos(turn) / high, 0]]
-    affine = torch.tensor(rows).expand(len(images), 2, 3)
-    grid = F.affine_grid(affine, list(images.shape), align_corners=False)
-    paper = border_median(images)
-    return F.grid_sample(images - paper, grid, padding_mode="zeros", align_corners=False) + paper

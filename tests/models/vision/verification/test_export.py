@@ -9,7 +9,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 from PIL import Image
 from rich.progress import Progress
 from tests.models.vision.verification.conftest import SETTINGS, drawn
@@ -23,7 +22,6 @@ from dragoman_models.vision.verification.card import TrainingData
 from dragoman_models.vision.verification.export import export
 from dragoman_models.vision.verification.image_embedder import ImageEmbedder
 from dragoman_models.vision.verification.measure import measure, read_run
-from dragoman_models.vision.verification.network import embedded
 from dragoman_models.vision.verification.recipe import ImageEmbedderRecipe
 from dragoman_models.vision.verification.run_images import read_images
 from dragoman_models.vision.verification.trainer import ImageEmbedderTrainer
@@ -86,20 +84,6 @@ def test_the_card_says_what_was_learnt_and_measured(bundle_folder: Path) -> None
         assert text in bundle.card
     assert bundle.file("roc.png").startswith(b"\x89PNG")
     assert "{" not in bundle.card
-
-
-def test_a_vector_is_the_mean_of_an_images_views(bundle_folder: Path) -> None:
-    network = loaded(bundle_folder).network
-    pixels = np.random.default_rng(1).integers(0, 255, (3, 1, 16, 16)).astype(np.uint8)
-    one = embedded(network, pixels)
-    network.config = network.config.model_copy(update={"views": 5})
-    five = embedded(network, pixels)
-    np.testing.assert_allclose(np.linalg.norm(five, axis=1), 1, atol=1e-6)
-    assert not np.allclose(one, five)
-    plain = np.full((1, 1, 16, 16), 200, np.uint8)  # nothing on it can be turned or widened
-    with torch.inference_mode():
-        expected = network(torch.from_numpy(plain).float() / 255).numpy()
-    np.testing.assert_allclose(embedded(network, plain), expected, atol=1e-5)
 
 
 def test_images_of_any_size_are_embedded_alike_in_any_company(bundle_folder: Path) -> None:
