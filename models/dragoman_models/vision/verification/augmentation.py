@@ -34,7 +34,9 @@ class Augmentation(BaseModel):
 _BEND_POINTS = 5
 
 
-def augment(images: Tensor, how: Augmentation, chance: Generator, *, alike: int = 1) -> Tensor:
+def augment(
+    images: Tensor, how: Augmentation, chance: Generator, *, alike: int = 1, smaller: float = 1.0
+) -> Tensor:
     """The images changed, each in its own way; or each `alike` that follow each other in one way,
     so that a class whose images they are becomes another class.
 
@@ -42,12 +44,13 @@ def augment(images: Tensor, how: Augmentation, chance: Generator, *, alike: int 
 
     Args:
         images: (B, C, S, S), from 0 to 1; B a multiple of `alike`.
+        smaller: what is shown becomes smaller by this factor, so that less of it is moved out.
     """
     ways = len(images) // alike
-    affine = _affine(ways, how, chance).repeat_interleave(alike, dim=0)  # (B, 2, 3)
+    affine = _affine(ways, how, chance).repeat_interleave(alike, dim=0) * smaller  # (B, 2, 3)
     grid = F.affine_grid(affine, list(images.shape), align_corners=False)  # (B, S, S, 2)
     grid = grid + _bend(ways, images.shape[-1], how, chance).repeat_interleave(alike, dim=0)
-    paper = _border_median(images)  # (B, C, 1, 1)
+    paper = border_median(images)  # (B, C, 1, 1)
     moved = F.grid_sample(images - paper, grid, padding_mode="zeros", align_corners=False) + paper
     if how.brightness or how.contrast:
         moved = _relight(moved, ways, alike, how, chance)
@@ -87,6 +90,7 @@ def _relight(images: Tensor, ways: int, alike: int, how: Augmentation, chance: G
     return (mean + (images - mean) * contrast + draws[:, 1] * how.brightness).clamp(0, 1)
 
 
-def _border_median(images: Tensor) -> Tensor:
+def border_median(images: Tensor) -> Tensor:
+    """(B, C, 1, 1): the colour that is usual on the outermost pixels of (B, C, S, S)."""
     edges = (images[:, :, 0], images[:, :, -1], images[..., 0], images[..., -1])
     return torch.cat(edges, dim=-1).median(dim=-1).values[..., None, None]

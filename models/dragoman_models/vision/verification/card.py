@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from dragoman_models.vision.verification.measure import TestFigures, TrainedRun
 from dragoman_models.vision.verification.one_shot import OneShotFigures, Protocol
+from dragoman_models.vision.verification.recipe import ImageEmbedderRecipe
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -16,6 +17,7 @@ class TrainingData:
     description: str
     license: str
     attribution: str
+    test_note: str = "by which nothing was chosen"  # of the classes that were tested on
 
 
 _CARD = """\
@@ -23,8 +25,8 @@ _CARD = """\
 
 A residual convolutional network that turns an image into a vector of {dimensions} numbers and
 length 1; the nearer two vectors, the likelier their images show the same {what}. {parameters:,}
-parameters, stored in 16 bits: {size} x {size} pixels ({color}), a stem of {stem} channels, stages
-of {stages}. Trained by triplet loss: {loss}.
+parameters, stored in 16 bits: {size} x {size} pixels ({color}; {reads}), a stem of {stem}
+channels, stages of {stages}. Trained by triplet loss: {loss}.
 
 ## Data, licence and attribution
 
@@ -33,7 +35,7 @@ of {stages}. Trained by triplet loss: {loss}.
 - Attribution: {attribution}
 - Learnt: {learnt}.
 - Steered and calibrated by: {valid}.
-- Tested on: {test}, by which nothing was chosen.
+- Tested on: {test}, {test_note}.
 
 ## Measured
 
@@ -65,6 +67,8 @@ found {best:.2%} in the runs that steered the training.
 
 {commands}
 """
+
+_READS = {"whole": "the whole image", "ink": "what is drawn, at one size"}
 
 _DRAWING_LIMITS = """\
 - It knows single handwritten characters as Omniglot has them: thin dark strokes on white, drawn
@@ -116,14 +120,15 @@ def image_embedder_card(
         color=network.color,
         stem=network.stem,
         stages=", ".join(map(str, network.stages)),
-        loss=f"{recipe.mining.replace('_', '-')} mining, margin {recipe.margin} on "
-        f"{recipe.distance} distances",
+        loss=_loss(recipe),
+        reads=_READS[network.framing],
         data=data.description,
         license=data.license,
         attribution=data.attribution,
         learnt=parts[0],
         valid=parts[1],
         test=parts[2],
+        test_note=data.test_note,
         ways=next(iter(figures.one_shot.values())).ways,
         one_shot=_one_shot_rows(figures),
         protocols=_PROTOCOLS if drawings else _MIXED,
@@ -141,6 +146,14 @@ def image_embedder_card(
         limits=_DRAWING_LIMITS if drawings else _PEOPLE_LIMITS,
         commands="\n".join(f"    {one}" for one in commands),
     )
+
+
+def _loss(recipe: ImageEmbedderRecipe) -> str:
+    how = f"{recipe.mining.replace('_', '-')} mining, margin {recipe.margin} on {recipe.distance}"
+    if not recipe.invented_classes:
+        return f"{how} distances"
+    share = f"{recipe.invented_classes} of the {recipe.classes_per_batch} classes of each batch"
+    return f"{how} distances; {share} were characters invented from random strokes, in families"
 
 
 def _one_shot_rows(figures: TestFigures) -> str:

@@ -110,6 +110,9 @@ def main(
     data: Annotated[str, typer.Option(help="What it was trained on, for the card.")],
     data_license: Annotated[str, typer.Option(help="The data's licence, an SPDX name.")],
     attribution: Annotated[str, typer.Option(help="Whom the licence asks to name.")],
+    test_note: Annotated[
+        str, typer.Option(help="What the card says of the test's classes.")
+    ] = "by which nothing was chosen",
     config: Annotated[Path | None, typer.Option(help="The recipe it was trained by.")] = None,
     identities: Annotated[Path | None, typer.Option(help="The folder of people.")] = None,
     episodes: Annotated[int, typer.Option(min=2, help="One-shot runs of each protocol.")] = 1000,
@@ -120,6 +123,7 @@ def main(
     torch.set_num_threads(1)
     options = ["--out", f"{out.absolute().parent.name}/{out.name}", "--data", data]
     options += ["--data-license", data_license, "--attribution", attribution]
+    options += ["--test-note", test_note]
     options += ["--episodes", str(episodes), "--ways", str(ways), "--seed", str(seed)]
     try:
         check_new_folder(out)
@@ -127,7 +131,9 @@ def main(
         trained = read_run(run, recipe)
         images = read_images(recipe, lambda text: typer.echo(text, err=True))
         figures = measure(trained, images, episodes=episodes, seed=seed, ways=ways)
-        source = TrainingData(description=data, license=data_license, attribution=attribution)
+        source = TrainingData(
+            description=data, license=data_license, attribution=attribution, test_note=test_note
+        )
         export(
             trained, images, out, figures=figures, data=source,
             commands=_commands(trained, config, options),

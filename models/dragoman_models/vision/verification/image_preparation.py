@@ -13,8 +13,8 @@ from dragoman_models.vision.results import RgbImage
 ColorMode = Literal["grey", "rgb"]
 Framing = Literal["whole", "ink"]
 
-_INK_CONTRAST = 64  # of 255, to the border's colour
-_INK_MARGIN = 1 / 12  # of the prepared image, on each side
+INK_CONTRAST = 64  # of 255, to the border's colour
+INK_MARGIN = 1 / 12  # of the prepared image, on each side
 
 
 def channels_of(color: ColorMode) -> int:
@@ -40,7 +40,7 @@ def prepare(
     within = size
     if framing == "ink":
         image = _inked_part(image, paper)
-        within = size - 2 * round(size * _INK_MARGIN)
+        within = size - 2 * round(size * INK_MARGIN)
     height, width, _ = image.shape
     side = max(height, width)
     own_size = (max(1, round(width * within / side)), max(1, round(height * within / side)))
@@ -59,7 +59,7 @@ def prepare(
 
 def _inked_part(image: RgbImage, paper: NDArray[np.float64]) -> RgbImage:
     """The rectangle of all that stands out from the paper; the whole image where nothing does."""
-    ink = np.abs(image.astype(np.int16) - paper.astype(np.int16)).max(axis=2) >= _INK_CONTRAST
+    ink = np.abs(image.astype(np.int16) - paper.astype(np.int16)).max(axis=2) >= INK_CONTRAST
     rows, columns = np.flatnonzero(ink.any(axis=1)), np.flatnonzero(ink.any(axis=0))
     if not len(rows):
         return image

@@ -13,6 +13,7 @@ from dragoman_models.vision.verification.class_batches import BatchShape
 from dragoman_models.vision.verification.network import EmbeddingConfig
 from dragoman_models.vision.verification.one_shot import Protocol
 from dragoman_models.vision.verification.triplet_loss import Distance, Mining
+from dragoman_models.vision.verification.unsteady_hand import Hand
 
 
 class Validation(BaseModel):
@@ -59,6 +60,13 @@ class ImageEmbedderRecipe(BaseModel):
     classes_per_batch: int = Field(default=32, ge=2, description="P")
     images_per_class: int = Field(default=4, ge=2, description="K")
     quarter_turns: bool = Field(default=False, description="turned classes are classes too")
+    invented_share: float = Field(
+        default=0.0,
+        ge=0,
+        lt=1,
+        description="of a batch's classes, invented and never repeated",
+    )
+    hand: Hand = Hand()
     group_share: float = Field(default=0.0, ge=0, le=1, description="of batches, of one group each")
     seed: int = Field(default=1, ge=0)
     updates: int = Field(default=10_000, ge=1)
@@ -75,6 +83,8 @@ class ImageEmbedderRecipe(BaseModel):
             raise ValueError("give either omniglot or identities")
         if self.omniglot and not (self.valid_groups and self.test_groups):
             raise ValueError("give valid_groups and test_groups, alphabets that are not learnt")
+        if self.invented_share and (self.network.color, self.network.framing) != ("grey", "ink"):
+            raise ValueError('invented_share needs a network of color "grey" and framing "ink"')
         if set(self.valid_groups) & set(self.test_groups):
             raise ValueError("valid_groups and test_groups must not share an alphabet")
         if self.identities and self.valid_share + self.test_share >= 1:
@@ -82,10 +92,15 @@ class ImageEmbedderRecipe(BaseModel):
         return self
 
     @property
+    def invented_classes(self) -> int:
+        """Invented classes of a batch."""
+        return round(self.invented_share * self.classes_per_batch)
+
+    @property
     def batch_shape(self) -> BatchShape:
-        """How batches are drawn."""
+        """How the classes of a batch that are not invented are drawn."""
         return BatchShape(
-            classes=self.classes_per_batch,
+            classes=self.classes_per_batch - self.invented_classes,
             images=self.images_per_class,
             quarter_turns=self.quarter_turns,
             group_share=self.group_share,

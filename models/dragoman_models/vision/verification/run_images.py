@@ -13,12 +13,17 @@ from dragoman_models.vision.verification.labelled_images import LabelledImages
 from dragoman_models.vision.verification.omniglot import read_omniglot
 from dragoman_models.vision.verification.recipe import ImageEmbedderRecipe
 
+FINER = 2  # times the network's resolution, of images that are framed after they were changed
 FEWEST_LEARNT = 4  # people; with fewer there is hardly a triplet
 
 
 @dataclass(frozen=True, kw_only=True)
 class RunImages:
-    """No class is in two of them."""
+    """No class is in two of them.
+
+    `train` has twice the network's resolution where the framing is "ink": its images are framed
+    anew after they were changed at random, which takes pixels.
+    """
 
     train: LabelledImages
     valid: LabelledImages
@@ -33,8 +38,16 @@ def read_images(
     Raises:
         TrainingError: they cannot be read, or leave a part without images.
     """
-    network = recipe.network
-    size, color, framing = network.image_size, network.color, network.framing
+    size = recipe.network.image_size
+    images = _divided(recipe, size, report)
+    if recipe.network.framing == "whole":
+        return images
+    finer = _divided(recipe, size * FINER, lambda _: None)
+    return RunImages(train=finer.train, valid=images.valid, test=images.test)
+
+
+def _divided(recipe: ImageEmbedderRecipe, size: int, report: Callable[[str], None]) -> RunImages:
+    color, framing = recipe.network.color, recipe.network.framing
     if recipe.identities is not None:
         people = read_identities(
             recipe.identities, size=size, color=color, framing=framing, report=report

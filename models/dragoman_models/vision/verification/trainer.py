@@ -26,6 +26,7 @@ from dragoman_models.training import (
 )
 from dragoman_models.vision.verification.augmentation import augment
 from dragoman_models.vision.verification.class_batches import ClassBatch, ClassBatches
+from dragoman_models.vision.verification.invented_characters import invent_characters
 from dragoman_models.vision.verification.network import EmbeddingNetwork, embedded
 from dragoman_models.vision.verification.one_shot import (
     draw_episodes,
@@ -33,8 +34,10 @@ from dragoman_models.vision.verification.one_shot import (
     vector_distances,
 )
 from dragoman_models.vision.verification.recipe import ImageEmbedderRecipe
+from dragoman_models.vision.verification.reframing import reframed
 from dragoman_models.vision.verification.run_images import RunImages
 from dragoman_models.vision.verification.triplet_loss import Mining, triplet_loss
+from dragoman_models.vision.verification.unsteady_hand import draw_characters
 
 CHECKPOINT = "checkpoint.pt"
 BEST = "best.safetensors"
@@ -42,6 +45,8 @@ LOG = "log.csv"
 _COLUMNS = ("update", "seconds", "learning_rate", "train_loss", "valid_accuracy")
 _COUNTERS = ("update", "seconds", "recent_loss", "recent_updates", "best_accuracy")
 _EPISODE_SEED = 1
+_FAMILY = 4  # invented characters that look alike
+_SMALLER = 1.5  # so that what is framed afterwards was not moved out of the image before
 
 
 class ImageEmbedderTrainer:
@@ -198,11 +203,35 @@ class ImageEmbedderTrainer:
         torch.manual_seed(int(chance.integers(2**63)))  # dropout's chance
         generator = torch.Generator().manual_seed(int(chance.integers(2**63)))
         images, recipe = batch.images, self.recipe
+        to_be_framed = recipe.network.framing == "ink"
+        smaller = _SMALLER if to_be_framed else 1.0
         if recipe.class_augmentation is not None:
             alike = recipe.images_per_class
-            images = augment(images, recipe.class_augmentation, generator, alike=alike)
-        images = augment(images, recipe.augmentation, generator)
-        return ClassBatch(images=images, classes=batch.classes)
+            images = augment(
+                images, recipe.class_augmentation, generator, alike=alike, smaller=smaller
+            )
+            smaller = 1.0
+        images = augment(images, recipe.augmentation, generator, smaller=smaller)
+        if to_be_framed:
+            images = reframed(images, recipe.network.image_size)
+        batch = ClassBatch(images=images, classes=batch.classes)
+        return self._with_invented(batch, chance) if recipe.invented_classes else batch
+
+    def _with_invented(self, batch: ClassBatch, chance: np.random.Generator) -> ClassBatch:
+        """The batch and further classes, in families of look-alikes, that nobody will see again."""
+        recipe = self.recipe
+        images = draw_characters(
+            invent_characters(recipe.invented_classes, family=_FAMILY, chance=chance),
+            each=recipe.images_per_class,
+            size=recipe.network.image_size,
+            hand=recipe.hand,
+            chance=chance,
+        )
+        numbers = int(batch.classes.max()) + 1 + torch.arange(recipe.invented_classes)
+        further = numbers.repeat_interleave(recipe.images_per_class)
+        return ClassBatch(
+            images=torch.cat([batch.images, images]), classes=torch.cat([batch.classes, further])
+        )
 
     def _mining(self) -> Mining:
         return "semi_hard" if self.update < self.recipe.semi_hard_updates else self.recipe.mining

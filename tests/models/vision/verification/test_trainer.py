@@ -9,8 +9,10 @@ from typing import Any
 
 import pytest
 import torch
+from pydantic import ValidationError
 from rich.progress import Progress
 from safetensors.torch import load_file
+from tests.models.vision.verification.conftest import SETTINGS
 
 from dragoman_models.errors import TrainingError
 from dragoman_models.vision.verification.recipe import ImageEmbedderRecipe
@@ -49,13 +51,18 @@ class StoppedError(Exception):
     """The process dies here."""
 
 
-@pytest.mark.parametrize("stop", [6, 18])
+INK = {**SETTINGS["network"], "framing": "ink"}
+
+
+@pytest.mark.parametrize(
+    ("stop", "changes"), [(6, {}), (18, {"network": INK, "invented_share": 0.4})]
+)
 def test_a_resumed_run_has_the_same_curve_and_weights(
-    tmp_path: Path, make_recipe: Recipes, stop: int
+    tmp_path: Path, make_recipe: Recipes, stop: int, changes: dict[str, Any]
 ) -> None:
     recipe = make_recipe(
         mining="batch_hard", semi_hard_updates=12, dropout=0.1, checkpoint_updates=5, updates=22,
-        class_augmentation={"shear": 0.3, "flip": True},
+        class_augmentation={"shear": 0.3, "flip": True}, **changes,
     )  # fmt: skip
     whole, broken = tmp_path / "whole", tmp_path / "broken"
     first = run(recipe, whole)
@@ -75,6 +82,22 @@ def test_a_resumed_run_has_the_same_curve_and_weights(
     assert (whole / "best.safetensors").read_bytes() == (broken / "best.safetensors").read_bytes()
     for name, weight in first.network.state_dict().items():
         assert torch.equal(weight, second.network.state_dict()[name]), name
+
+
+def test_a_batch_holds_invented_classes_of_its_own(tmp_path: Path, make_recipe: Recipes) -> None:
+    recipe = make_recipe(network=INK, invented_share=0.4)
+    batch = ImageEmbedderTrainer(recipe, read_images(recipe), tmp_path)._batch()
+    assert batch.images.shape == (36, 1, 16, 16)
+    assert torch.equal(batch.classes, torch.arange(12).repeat_interleave(3))
+    for images in (batch.images[:21], batch.images[21:]):  # 5 of 12 are invented
+        inked = images.amin(dim=(1, 2)) < 0.6  # (N, 16): columns
+        assert not inked[:, [0, 15]].any()  # the margin is 1
+        assert (inked.sum(dim=1) > 1).all()
+
+
+def test_invented_characters_are_for_drawings_framed_by_ink(make_recipe: Recipes) -> None:
+    with pytest.raises(ValidationError, match="needs a network of color"):
+        make_recipe(invented_share=0.4)
 
 
 @pytest.mark.parametrize(
