@@ -22,6 +22,7 @@ from dragoman_client import Client, Translation, TranslationOptions
         ),
         ("fr-en", "Je t'aime.", {"I love you."}),
         ("en-de", "Where is the station?", {"Wo ist der Bahnhof?"}),
+        ("en-fr", "Where is the station?", {"Où est la gare ?", "Où se trouve la gare ?"}),
     ],
 )
 def test_a_sentence_comes_out_right(
@@ -58,7 +59,7 @@ def test_a_model_that_no_call_names_is_the_one_that_the_settings_name(client: Cl
 
 
 def test_shipped_translators_state_their_figures_and_licence(client: Client) -> None:
-    for model in ("fr-en", "en-de"):
+    for model in ("fr-en", "en-fr", "en-de"):
         card = client.get_model(model)
         assert card.info.license
         assert "tatoeba.org" in card.card
