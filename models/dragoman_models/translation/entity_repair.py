@@ -25,6 +25,7 @@ _WORD = re.compile(r"[^\W\d_]{3,}")
 _NUMBER = re.compile(r"(?<![\w.,:])\d{2,}(?!\w|[.,:]\d)")
 _VOWELS = frozenset("AEIOUYÀÂÄÈÉÊËÎÏÔÖÛÜH")  # French elides before them: d'Alice, de Tom
 _ELISION = re.compile(r"\b(d|qu|jusqu|lorsqu|puisqu)['\u2019]$", re.IGNORECASE)
+_WITHIN_NAMES = (" ", "-")
 _BEFORE_PLACES = frozenset(("à", "in", "nach", "at", "near"))
 _NUMBERS = {
     "small": ("25", "35", "45", "65"),
@@ -122,25 +123,37 @@ class EntityRepair:
         free = {kind: iter(words) for kind, words in (*names.items(), *_NUMBERS.items())}
         entities: dict[str, str] = {}
         text, end = "", 0
-        for match in self._entities(source):
-            choices = free[self._kind(source, match)]
+        for start, stop in self._spans(source):
+            entity = source[start:stop]
+            choices = free[self._kind(source, start, entity)]
             stand_in = next((one for one in choices if one not in source), None)
-            if stand_in is None or match[0] in entities.values():
+            if stand_in is None or entity in entities.values():
                 return None
-            entities[stand_in] = match[0]
-            before = _ELISION.sub(r"\1e ", source[end : match.start()])
-            text, end = f"{text}{before}{stand_in}", match.end()
+            entities[stand_in] = entity
+            before = _ELISION.sub(r"\1e ", source[end:start])
+            text, end = f"{text}{before}{stand_in}", stop
         return MaskedSource(text=text + source[end:], entities=entities) if entities else None
 
     def _entities(self, source: str) -> list[re.Match[str]]:
         names = (match for match in _NAME.finditer(source) if match[0].lower() not in self.known)
         return sorted([*names, *_NUMBER.finditer(source)], key=lambda match: match.start())
 
-    def _kind(self, source: str, match: re.Match[str]) -> str:
-        if match[0].isdigit():
-            large = "large" if len(match[0]) > 2 else "small"
-            return "year" if _YEAR.fullmatch(match[0]) else large
-        if _word_before(source, match.start()) in _BEFORE_PLACES:
+    def _spans(self, source: str) -> list[tuple[int, int]]:
+        """Where the entities stand; names side by side, first and last name, are one."""
+        spans: list[tuple[int, int]] = []
+        for match in self._entities(source):
+            start, stop = match.span()
+            named = spans and not (match[0].isdigit() or source[spans[-1][0]].isdigit())
+            if named and source[spans[-1][1] : start] in _WITHIN_NAMES:
+                start = spans.pop()[0]
+            spans.append((start, stop))
+        return spans
+
+    def _kind(self, source: str, start: int, entity: str) -> str:
+        if entity.isdigit():
+            large = "large" if len(entity) > 2 else "small"
+            return "year" if _YEAR.fullmatch(entity) else large
+        if _word_before(source, start) in _BEFORE_PLACES:
             return "places"
         return "names"
 

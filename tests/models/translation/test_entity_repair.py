@@ -37,6 +37,8 @@ REPAIR = EntityRepair(stand_ins=STAND_INS, known=frozenset(("afrique", "elle", "
         ("Elle a 4711 euros.", "Elle a 300 euros."),
         ("Elle est née en 1987.", "Elle est née en 2003."),
         ("Tom aime Zeynep.", "Tom aime Mary."),  # the first stand-in is taken
+        ("Zeynep Okonkwo et Ngozi-Ottavia.", "Tom et Mary."),  # one person has one stand-in
+        ("Zeynep 4711.", "Tom 300."),
     ],
 )
 def test_entities_are_masked_by_what_a_sentence_can_use(source: str, masked: str) -> None:
