@@ -15,6 +15,7 @@ from dragoman_server.errors import StartupError
 from dragoman_server.ray_engine import ray_reaper
 from dragoman_server.ray_engine.ray_settings import RaySettings
 
+_NODE_START_SECONDS = 180
 _STOP_SECONDS = 30.0
 _REACH_SECONDS = 10.0
 _APPLICATION = "dragoman-"  # what the names of our applications begin with
@@ -74,6 +75,8 @@ class RaySession:
     def _begin(self) -> None:
         # Set before Ray reads them. What a server does is nobody else's business.
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+        # By default its node has 30 s to start, which a cold or busy machine does not keep.
+        os.environ.setdefault("RAY_gcs_server_port_wait_time_s", str(_NODE_START_SECONDS))
         _check_reachable(self._settings.address)
         import ray
         from ray import serve
