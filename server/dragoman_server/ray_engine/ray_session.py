@@ -16,6 +16,7 @@ from dragoman_server.ray_engine import ray_reaper
 from dragoman_server.ray_engine.ray_settings import RaySettings
 
 _NODE_START_SECONDS = 180
+_STARTS = 3  # of a Ray of its own: it gives its node 30 s, which a busy machine may not keep
 _STOP_SECONDS = 30.0
 _REACH_SECONDS = 10.0
 _APPLICATION = "dragoman-"  # what the names of our applications begin with
@@ -75,25 +76,38 @@ class RaySession:
     def _begin(self) -> None:
         # Set before Ray reads them. What a server does is nobody else's business.
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-        # By default its node has 30 s to start, which a cold or busy machine does not keep.
+        # By default the first of its processes has 30 s to start.
         os.environ.setdefault("RAY_gcs_server_port_wait_time_s", str(_NODE_START_SECONDS))
         _check_reachable(self._settings.address)
-        import ray
         from ray import serve
 
         for name in ("ray", "ray.serve"):
             logging.getLogger(name).setLevel(logging.ERROR)
-        ray.init(
-            address=self._settings.address,
-            log_to_driver=False,
-            configure_logging=False,
-            logging_level=logging.ERROR,
-            **(self._own_ray() if self._settings.is_local else {}),
-        )
+        self._connect()
         serve.start(proxy_location="Disabled", logging_config={"log_level": "WARNING"})
         if not self._settings.is_local:
             _delete_orphans()
         self.board = self._new_board()
+
+    def _connect(self) -> None:
+        import ray
+
+        own = self._own_ray() if self._settings.is_local else {}
+        for left in reversed(range(_STARTS if own else 1)):
+            try:
+                ray.init(
+                    address=self._settings.address,
+                    log_to_driver=False,
+                    configure_logging=False,
+                    logging_level=logging.ERROR,
+                    **own,
+                )
+                return
+            except Exception as error:  # Ray raises no narrower one where its node is late
+                if not left:
+                    raise
+                _log.warning("Ray has not started, and is started again: %s", error)
+                ray.shutdown()
 
     def _own_ray(self) -> dict[str, Any]:
         # The paths of its sockets are long, and may not be longer than the system allows.
