@@ -121,7 +121,7 @@ class RaySession:
             "num_cpus": os.cpu_count(),
             "include_dashboard": False,
             "object_store_memory": self._settings.object_store_bytes,
-            "_node_ip_address": "127.0.0.1",  # nobody else may reach it
+            "_node_ip_address": "127.0.0.1",  # what it advertises; it listens on all addresses
             "_temp_dir": folder,
             # Ray's workers would give way to everything else on the machine.
             "_system_config": {"worker_niceness": 0},
